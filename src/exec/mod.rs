@@ -1,0 +1,3 @@
+//! A guest thread: run, fault, recover, deliver.
+
+pub mod machine;

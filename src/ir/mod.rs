@@ -1,0 +1,4 @@
+//! The intermediate representation: a linear SSA block with ARM meaning, between the front ends and the back end.
+
+pub mod builder;
+pub mod ops;
