@@ -4,3 +4,4 @@ pub mod cpu;
 pub mod exec;
 pub mod ir;
 pub mod isa;
+pub mod x64;

@@ -65,8 +65,10 @@ pub struct CpuState {
     pub exit_kind: u32,
     /// Its argument: an exit descriptor, an SVC number, a guest address.
     pub exit_arg: u32,
-    /// Host address of the instruction after the exit's call, for statistics and linking.
-    pub exit_host: u64,
+    /// Second argument: a fault address, a trap's argument.
+    pub exit_addr: u64,
+    /// Arguments of a call to a Rust helper.
+    pub call_args: [u64; 4],
     /// Table of run-time entry points that translated code calls (indices in `x64::stubs::Helper`).
     pub helpers: [u64; 32],
     /// Spill slots of the register allocator, 64 bits each.
@@ -109,7 +111,8 @@ impl CpuState {
             code_base: 0,
             exit_kind: 0,
             exit_arg: 0,
-            exit_host: 0,
+            exit_addr: 0,
+            call_args: [0; 4],
             helpers: [0; 32],
             spill: [0; 32],
             host_mxcsr: 0x1f80,
