@@ -1,0 +1,108 @@
+//! What the back end hands to the code cache: position-independent bytes, exits to link, side tables.
+
+use crate::ir::ops::Op;
+
+/// A compiled block. Its bytes may be placed at any 16-byte aligned address of the arena once the exit
+/// identifiers have been filled in; everything outside the block is reached through the state pointer.
+#[derive(Debug, Default)]
+pub struct Code {
+    pub bytes: Vec<u8>,
+    pub exits: Vec<Exit>,
+    /// Sorted by host offset.
+    pub rows: Vec<Row>,
+    /// Sorted by host offset: floating-point instructions that may trap.
+    pub fp_rows: Vec<FpRow>,
+    /// Guest instructions translated (for statistics).
+    pub guest_insns: u32,
+    /// Bytes before the cold part (exit stubs), for statistics.
+    pub hot_bytes: u32,
+}
+
+/// A direct exit: a jump, conditional jump or call whose 32-bit displacement can be patched.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// Offset in the block of the displacement; the field lies within one aligned 8-byte word. The displacement is
+    /// relative to `patch + 4`, as always.
+    pub patch: u32,
+    /// Offset of the exit's own stub, to which the displacement points while unlinked.
+    pub stub: u32,
+    /// Offset of the 32-bit immediate in the stub that receives the exit's identifier.
+    pub id_imm: u32,
+    /// Guest address, T bit in bit 0; the target block is the one in this block's own FP mode.
+    pub target: u32,
+}
+
+/// Where the guest's NZCV is at a point of the block.
+///
+/// Flags not in `eflags` are in the state's bytes. `inverted` says that C is the complement of CF (after a
+/// subtraction), `float` that EFLAGS hold the result of UCOMIS from which ARM's NZCV follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FlagsAt {
+    /// Subset of NZCV (`ir::ops::Flags` bits) that is in EFLAGS.
+    pub eflags: u8,
+    pub inverted: bool,
+    pub float: bool,
+}
+
+/// From `host` on (until the next row) the code belongs to the guest instruction at `pc`.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Offset in the block.
+    pub host: u32,
+    /// Guest address.
+    pub pc: u32,
+    pub thumb: bool,
+    /// ITSTATE before the instruction.
+    pub it: u8,
+    /// At exactly `host` the state is the architectural one before this instruction. Rows without it
+    /// only say where the flags have gone within the instruction.
+    pub boundary: bool,
+    /// The code from here on is glue of no instruction (exit stubs): no boundary until it has been left.
+    pub glue: bool,
+    pub flags: FlagsAt,
+}
+
+/// Where an operand of a floating-point instruction is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FpLoc {
+    None,
+    Xmm(u8),
+    /// Host general register.
+    Gpr(u8),
+    /// Byte offset from the state pointer.
+    State(i32),
+}
+
+/// A host floating-point instruction that raises #XM (SIGFPE) for Invalid; the handler evaluates `op` with
+/// `ir::interp::fp_op`, writes the result to `dst`, and resumes at `host + len`.
+#[derive(Clone, Copy, Debug)]
+pub struct FpRow {
+    pub host: u32,
+    pub len: u8,
+    pub op: Op,
+    pub aux: u8,
+    pub imm: u32,
+    pub imm2: u32,
+    pub args: [FpLoc; 3],
+    /// For comparisons `None`: the result goes to EFLAGS as UCOMIS sets them.
+    pub dst: FpLoc,
+}
+
+impl Code {
+    /// The last row at or before `offset`.
+    pub fn row_at(&self, offset: u32) -> Option<&Row> {
+        row_at(&self.rows, offset)
+    }
+
+    pub fn fp_row_at(&self, offset: u32) -> Option<&FpRow> {
+        self.fp_rows
+            .binary_search_by_key(&offset, |r| r.host)
+            .ok()
+            .map(|i| &self.fp_rows[i])
+    }
+}
+
+/// The last of `rows` (sorted by host offset) at or before `offset`.
+pub fn row_at(rows: &[Row], offset: u32) -> Option<&Row> {
+    rows[..rows.partition_point(|r| r.host <= offset)].last()
+}
