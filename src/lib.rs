@@ -5,3 +5,4 @@ pub mod exec;
 pub mod ir;
 pub mod isa;
 pub mod x64;
+pub mod linux;
