@@ -1,8 +1,11 @@
 //! `emu`: ARM Linux programs on x86-64 Linux.
 
+pub mod cli;
+pub mod confine;
 pub mod cpu;
+pub mod diag;
 pub mod exec;
 pub mod ir;
 pub mod isa;
-pub mod x64;
 pub mod linux;
+pub mod x64;

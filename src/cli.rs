@@ -1,0 +1,386 @@
+//! The command line: options, environment variables that act as options, and finding the program to run.
+
+use crate::diag::log::Items;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Exit status when `emu` itself fails before there is a program to speak of, as env(1) and timeout(1) have it.
+pub const EXIT_USAGE: i32 = 125;
+/// The program was found but cannot be run (POSIX shell, section 2.8.2).
+pub const EXIT_CANNOT_RUN: i32 = 126;
+/// The program was not found.
+pub const EXIT_NOT_FOUND: i32 = 127;
+
+/// Runs ARM Linux programs on x86-64 Linux.
+#[derive(Parser, Debug)]
+#[command(
+    name = "emu",
+    version,
+    disable_help_subcommand = true,
+    override_usage = "emu [OPTIONS] PROGRAM [ARGS...]"
+)]
+struct Options {
+    /// Look up the interpreter, libraries and absolute paths in DIR first [env: EMU_LD_PREFIX, QEMU_LD_PREFIX]
+    #[arg(short = 'L', long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+    /// Set VAR in the guest's environment (repeatable)
+    #[arg(short = 'E', value_name = "VAR=VALUE", action = ArgAction::Append)]
+    set: Vec<OsString>,
+    /// Remove VAR from the guest's environment (repeatable)
+    #[arg(short = 'U', value_name = "VAR", action = ArgAction::Append)]
+    unset: Vec<OsString>,
+    /// What the guest sees as argv[0] (default: PROGRAM as given)
+    #[arg(short = '0', value_name = "ARGV0", allow_hyphen_values = true)]
+    argv0: Option<OsString>,
+    /// Stack size of the guest's first thread; K, M and G are understood (default: the stack limit)
+    #[arg(short = 's', value_name = "BYTES", value_parser = parse_size)]
+    stack_size: Option<u64>,
+    /// The processor to be: arm926, arm1176, cortex-a8, cortex-a15 or max
+    #[arg(long, value_name = "NAME", default_value = "max")]
+    cpu: String,
+    /// Write a line for every system call
+    #[arg(long)]
+    strace: bool,
+    /// Log ITEMS: a comma list of in_asm, ir, out_asm, exec, unimp
+    #[arg(short = 'd', value_name = "ITEMS", value_parser = Items::parse)]
+    log: Option<Items>,
+    /// Write the log and --strace to FILE instead of standard error
+    #[arg(short = 'D', value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Print translation and execution statistics at exit
+    #[arg(long)]
+    stats: bool,
+    /// Load and map at the same addresses in every run
+    #[arg(long)]
+    no_aslr: bool,
+    /// Interpret all floating point bit by bit instead of on the host's unit
+    #[arg(long)]
+    strict_fp: bool,
+    /// Translate one guest instruction per block, for tests
+    #[arg(long)]
+    one_insn_per_block: bool,
+    /// Leave out the baseline system call filter and the rule for executable memory
+    #[arg(long)]
+    unconfined: bool,
+    /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
+    #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
+    reexec: Option<i32>,
+    /// The program and its arguments, handed to the guest as they are
+    #[arg(
+        value_name = "PROGRAM [ARGS...]",
+        required = true,
+        trailing_var_arg = true,
+        num_args = 1..
+    )]
+    command: Vec<OsString>,
+}
+
+/// One edit of the guest's environment, in command line order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EnvEdit {
+    Set(OsString, OsString),
+    Unset(OsString),
+}
+
+/// Everything the command line decides.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// Directory in which absolute guest paths are looked up first.
+    pub sysroot: Option<PathBuf>,
+    pub env: Vec<EnvEdit>,
+    /// argv[0] of the guest where it is to differ from `program`.
+    pub argv0: Option<OsString>,
+    /// In bytes.
+    pub stack_size: Option<u64>,
+    /// Name of a `cpu::model` entry; not checked here.
+    pub cpu: String,
+    pub strace: bool,
+    pub log: Items,
+    pub log_file: Option<PathBuf>,
+    pub stats: bool,
+    pub aslr: bool,
+    pub strict_fp: bool,
+    pub one_insn_per_block: bool,
+    pub confined: bool,
+    /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
+    pub reexec: Option<i32>,
+    pub program: OsString,
+    /// argv[1..] of the guest.
+    pub args: Vec<OsString>,
+}
+
+/// Parsing ended without a [`Config`].
+#[derive(Debug)]
+pub struct Stop {
+    /// Help or version text, or one line that says what is wrong.
+    pub text: String,
+    /// 0 for help and version (text goes to standard output), else [`EXIT_USAGE`].
+    pub status: i32,
+}
+
+impl Config {
+    /// Parses `args` (argv[0] included). `var` reads the host environment.
+    pub fn parse(
+        args: impl IntoIterator<Item = OsString>,
+        var: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Config, Stop> {
+        let matches = Options::command().try_get_matches_from(args).map_err(stop)?;
+        let options = Options::from_arg_matches(&matches).map_err(stop)?;
+        let mut edits = Vec::new();
+        for (index, text) in indexed(&matches, "set").zip(options.set) {
+            let bytes = text.as_bytes();
+            let eq = bytes.iter().position(|&b| b == b'=').filter(|&i| i > 0);
+            let Some(eq) = eq else {
+                return Err(usage(format!("-E {}: want VAR=VALUE", text.display())));
+            };
+            let (name, value) = (
+                OsStr::from_bytes(&bytes[..eq]),
+                OsStr::from_bytes(&bytes[eq + 1..]),
+            );
+            edits.push((index, EnvEdit::Set(name.into(), value.into())));
+        }
+        for (index, name) in indexed(&matches, "unset").zip(options.unset) {
+            edits.push((index, EnvEdit::Unset(name)));
+        }
+        edits.sort_by_key(|e| e.0);
+        let mut command = options.command.into_iter();
+        let program = command.next().unwrap_or_default();
+        let from_env = || {
+            ["EMU_LD_PREFIX", "QEMU_LD_PREFIX"]
+                .iter()
+                .find_map(|n| var(n).filter(|v| !v.is_empty()))
+        };
+        Ok(Config {
+            sysroot: options.sysroot.or_else(|| from_env().map(PathBuf::from)),
+            env: edits.into_iter().map(|e| e.1).collect(),
+            argv0: options.argv0,
+            stack_size: options.stack_size,
+            cpu: options.cpu,
+            strace: options.strace,
+            log: options.log.unwrap_or_default(),
+            log_file: options.log_file,
+            stats: options.stats,
+            aslr: !options.no_aslr,
+            strict_fp: options.strict_fp,
+            one_insn_per_block: options.one_insn_per_block,
+            confined: !options.unconfined,
+            reexec: options.reexec,
+            program,
+            args: command.collect(),
+        })
+    }
+
+    /// The command line (argv[0] included) with which a guest's execve runs `emu` again: the same options without
+    /// the environment edits (the guest passes its environment itself), and `program` open as `fd` (-1: by path).
+    /// `argv` is the guest's; where it is empty the new guest's argv[0] is empty, as Linux has it since 5.18.
+    pub fn reexec_args(&self, fd: i32, program: &OsStr, argv: &[OsString]) -> Vec<OsString> {
+        let mut out: Vec<OsString> = vec!["emu".into(), "--reexec".into(), fd.to_string().into()];
+        let mut option = |name: &str, value: Option<&OsStr>| {
+            out.push(name.into());
+            out.extend(value.map(OsStr::to_os_string));
+        };
+        if let Some(dir) = &self.sysroot {
+            option("-L", Some(dir.as_os_str()));
+        }
+        if let Some(size) = self.stack_size {
+            option("-s", Some(OsStr::new(&size.to_string())));
+        }
+        option("--cpu", Some(OsStr::new(&self.cpu)));
+        if !self.log.is_empty() {
+            option("-d", Some(OsStr::new(&self.log.to_list())));
+        }
+        if let Some(file) = &self.log_file {
+            option("-D", Some(file.as_os_str()));
+        }
+        let flags = [
+            (self.strace, "--strace"),
+            (self.stats, "--stats"),
+            (!self.aslr, "--no-aslr"),
+            (self.strict_fp, "--strict-fp"),
+            (self.one_insn_per_block, "--one-insn-per-block"),
+            (!self.confined, "--unconfined"),
+        ];
+        for (_, name) in flags.iter().filter(|f| f.0) {
+            option(name, None);
+        }
+        out.push("-0".into());
+        out.push(argv.first().cloned().unwrap_or_default());
+        out.push("--".into());
+        out.push(program.to_os_string());
+        out.extend(argv.iter().skip(1).cloned());
+        out
+    }
+
+    /// The guest's argv.
+    pub fn argv(&self) -> Vec<OsString> {
+        let first = self.argv0.as_ref().unwrap_or(&self.program).clone();
+        std::iter::once(first).chain(self.args.iter().cloned()).collect()
+    }
+
+    /// The guest's environment as `NAME=VALUE` byte strings: `host`'s (in its order), edited.
+    pub fn environment(&self, host: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Vec<u8>> {
+        let mut vars: Vec<(OsString, OsString)> = host.into_iter().collect();
+        for edit in &self.env {
+            match edit {
+                EnvEdit::Set(name, value) => match vars.iter_mut().find(|v| v.0 == *name) {
+                    Some(var) => var.1 = value.clone(),
+                    None => vars.push((name.clone(), value.clone())),
+                },
+                EnvEdit::Unset(name) => vars.retain(|v| v.0 != *name),
+            }
+        }
+        let join = |(name, value): (OsString, OsString)| [name.into_vec(), value.into_vec()].join(&b'=');
+        vars.into_iter().map(join).collect()
+    }
+}
+
+fn indexed<'m>(matches: &'m clap::ArgMatches, id: &str) -> impl Iterator<Item = usize> + use<'m> {
+    matches.indices_of(id).into_iter().flatten()
+}
+
+fn usage(text: String) -> Stop {
+    Stop {
+        text,
+        status: EXIT_USAGE,
+    }
+}
+
+/// Help and version stay whole; of an error the first line is kept, so that one line reaches the user.
+fn stop(error: clap::Error) -> Stop {
+    let text = error.to_string();
+    if !error.use_stderr() {
+        return Stop { text, status: 0 };
+    }
+    let paragraph = text.split("\n\n").next().unwrap_or("");
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    usage(format!("{line} (see emu --help)"))
+}
+
+/// A size in bytes: a decimal or 0x number, then nothing or K, M or G (powers of 1024).
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number = match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    let size = number
+        .ok()
+        .and_then(|n: u64| n.checked_mul(1 << shift))
+        .filter(|&n| n > 0);
+    size.ok_or_else(|| "want a number of bytes, optionally with K, M or G".into())
+}
+
+/// Why a program could not be started. Displays as one line without the leading `emu: `.
+#[derive(thiserror::Error, Debug)]
+pub enum LaunchError {
+    #[error("{0}: command not found in PATH")]
+    NotInPath(String),
+    #[error("{0}: no such file or directory")]
+    NoSuchFile(String),
+    #[error("{0}: is a directory")]
+    IsDirectory(String),
+    #[error("{0}: not a regular file")]
+    NotRegular(String),
+    #[error("{0}: permission denied")]
+    Permission(String),
+    #[error("{0}: {1}")]
+    Io(String, std::io::Error),
+}
+
+impl LaunchError {
+    /// The exit status a POSIX shell gives for the same failure.
+    pub fn status(&self) -> i32 {
+        match self {
+            LaunchError::NotInPath(_) | LaunchError::NoSuchFile(_) => EXIT_NOT_FOUND,
+            _ => EXIT_CANNOT_RUN,
+        }
+    }
+}
+
+/// A program found: the path as the guest knows it and where it is on the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    pub guest: PathBuf,
+    pub host: PathBuf,
+}
+
+/// Finds `program`: as it is when it has a slash, else through `path` (the guest's PATH; an empty element is the
+/// current directory). `resolve` maps a guest path to the host's (sysroot first).
+pub fn find_program(
+    program: &OsStr,
+    path: &OsStr,
+    resolve: &dyn Fn(&Path) -> PathBuf,
+) -> Result<Found, LaunchError> {
+    if program.as_bytes().contains(&b'/') {
+        let guest = PathBuf::from(program);
+        let host = resolve(&guest);
+        return check_executable(&host, &guest).map(|()| Found { guest, host });
+    }
+    let mut first_error = None;
+    for dir in path
+        .as_bytes()
+        .split(|&b| b == b':')
+        .filter(|_| !program.is_empty())
+    {
+        let dir = if dir.is_empty() {
+            OsStr::new(".")
+        } else {
+            OsStr::from_bytes(dir)
+        };
+        let guest = Path::new(dir).join(program);
+        let host = resolve(&guest);
+        match check_executable(&host, &guest) {
+            Ok(()) => return Ok(Found { guest, host }),
+            Err(LaunchError::NoSuchFile(_)) => {}
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    // As a shell: a later directory may still hold a program that runs, but "denied" is the better last word.
+    Err(first_error.unwrap_or_else(|| LaunchError::NotInPath(program.display().to_string())))
+}
+
+/// A regular file that this process may execute.
+fn check_executable(host: &Path, guest: &Path) -> Result<(), LaunchError> {
+    let name = guest.display().to_string();
+    let meta = match std::fs::metadata(host) {
+        Ok(meta) => meta,
+        Err(error) => {
+            return Err(match error.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR) => LaunchError::NoSuchFile(name),
+                Some(libc::EACCES) => LaunchError::Permission(name),
+                _ => LaunchError::Io(name, error),
+            });
+        }
+    };
+    if meta.is_dir() {
+        return Err(LaunchError::IsDirectory(name));
+    }
+    if !meta.is_file() {
+        return Err(LaunchError::NotRegular(name));
+    }
+    let Ok(c_path) = std::ffi::CString::new(host.as_os_str().as_bytes()) else {
+        return Err(LaunchError::NoSuchFile(name));
+    };
+    // SAFETY: `c_path` is NUL-terminated and lives through the call; faccessat changes nothing.
+    let denied =
+        unsafe { libc::faccessat(libc::AT_FDCWD, c_path.as_ptr(), libc::X_OK, libc::AT_EACCESS) } != 0;
+    if denied {
+        Err(LaunchError::Permission(name))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

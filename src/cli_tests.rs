@@ -1,0 +1,169 @@
+//! Tests of the command line.
+
+use super::*;
+
+fn parse(words: &[&str]) -> Result<Config, Stop> {
+    let args = std::iter::once("emu")
+        .chain(words.iter().copied())
+        .map(OsString::from);
+    Config::parse(args, &|_| None)
+}
+
+#[test]
+fn what_follows_the_program_is_the_guests() {
+    let c = parse(&["--strace", "prog", "-L", "--help", "--", "-d"]).unwrap();
+    assert!(c.strace && c.sysroot.is_none());
+    assert_eq!(c.program, "prog");
+    assert_eq!(c.args, ["-L", "--help", "--", "-d"]);
+    let c = parse(&["--", "-prog", "--version"]).unwrap();
+    assert_eq!((c.program, c.args), ("-prog".into(), vec!["--version".into()]));
+}
+
+#[test]
+fn all_options() {
+    let words = [
+        "-L",
+        "/r",
+        "-E",
+        "A=1=2",
+        "-U",
+        "B",
+        "-E",
+        "B=",
+        "-0",
+        "zero",
+        "-s",
+        "8M",
+        "--cpu",
+        "cortex-a8",
+        "--strace",
+        "-d",
+        "in_asm,exec",
+        "-D",
+        "/l",
+        "--stats",
+        "--no-aslr",
+        "--strict-fp",
+        "--one-insn-per-block",
+        "--unconfined",
+        "p",
+        "x",
+    ];
+    let c = parse(&words).unwrap();
+    assert_eq!(c.sysroot.as_deref(), Some(Path::new("/r")));
+    let set = |n: &str, v: &str| EnvEdit::Set(n.into(), v.into());
+    assert_eq!(c.env, [set("A", "1=2"), EnvEdit::Unset("B".into()), set("B", "")]);
+    assert_eq!(c.stack_size, Some(8 << 20));
+    assert_eq!(
+        (c.cpu.as_str(), c.log),
+        ("cortex-a8", Items::IN_ASM | Items::EXEC)
+    );
+    assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined);
+    assert_eq!(c.argv(), ["zero", "x"]);
+    let host = [("B".into(), "old".into()), ("C".into(), "3".into())];
+    assert_eq!(
+        c.environment(host),
+        [b"C=3".to_vec(), b"A=1=2".to_vec(), b"B=".to_vec()]
+    );
+}
+
+#[test]
+fn the_prefix_variables_stand_in_for_the_sysroot_option() {
+    let run = |words: &[&str], set: &[(&str, &str)]| {
+        let args = std::iter::once("emu")
+            .chain(words.iter().copied())
+            .map(OsString::from);
+        let var = |n: &str| set.iter().find(|s| s.0 == n).map(|s| OsString::from(s.1));
+        Config::parse(args, &var).unwrap().sysroot
+    };
+    assert_eq!(run(&["p"], &[("QEMU_LD_PREFIX", "/q")]), Some("/q".into()));
+    assert_eq!(
+        run(&["p"], &[("QEMU_LD_PREFIX", "/q"), ("EMU_LD_PREFIX", "/e")]),
+        Some("/e".into())
+    );
+    assert_eq!(
+        run(&["-L", "/o", "p"], &[("EMU_LD_PREFIX", "/e")]),
+        Some("/o".into())
+    );
+    assert_eq!(run(&["p"], &[("EMU_LD_PREFIX", "")]), None);
+}
+
+#[test]
+fn mistakes_are_one_line_and_help_is_not_a_mistake() {
+    for words in [
+        &[][..],
+        &["-s", "12X", "p"],
+        &["-d", "nonsense", "p"],
+        &["-E", "=x", "p"],
+        &["-E", "x", "p"],
+        &["--nope", "p"],
+        &["-s", "0", "p"],
+        &["-s", "99999999999G", "p"],
+    ] {
+        let stop = parse(words).unwrap_err();
+        assert_eq!(
+            (stop.status, stop.text.lines().count()),
+            (EXIT_USAGE, 1),
+            "{words:?}: {}",
+            stop.text
+        );
+    }
+    let help = parse(&["--help"]).unwrap_err();
+    assert!(help.status == 0 && help.text.contains("--sysroot") && !help.text.contains("--reexec"));
+    assert_eq!(
+        parse(&["--version"]).unwrap_err().text.trim(),
+        format!("emu {}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_reexec_command_line_parses_to_the_same_options() {
+    let mut c = parse(&[
+        "-L", "/r", "-s", "64K", "-d", "unimp", "-D", "/l", "--stats", "-E", "A=1", "p",
+    ])
+    .unwrap();
+    for argv in [
+        vec![],
+        vec!["-".into(), "-x".into(), "--help".into()],
+        vec!["-sh".into()],
+        vec!["=a".into()],
+    ] {
+        let args = c.reexec_args(5, OsStr::new("/bin/-sh"), &argv);
+        let again = Config::parse(args, &|_| None).unwrap();
+        c.env.clear();
+        c.reexec = Some(5);
+        c.program = "/bin/-sh".into();
+        c.argv0 = Some(argv.first().cloned().unwrap_or_default());
+        c.args = argv.iter().skip(1).cloned().collect();
+        assert_eq!(again, c);
+    }
+}
+
+#[test]
+fn programs_are_found_as_a_shell_finds_them() {
+    let same = |p: &Path| p.to_path_buf();
+    let find = |name: &str, path: &str| find_program(OsStr::new(name), OsStr::new(path), &same);
+    let found = find("sh", "/nonexistent:/bin").unwrap();
+    assert_eq!(found.guest, Path::new("/bin/sh"));
+    assert_eq!(find("/bin/sh", "").unwrap().host, Path::new("/bin/sh"));
+    for (name, path, status, part) in [
+        ("no-such-program", "/bin", EXIT_NOT_FOUND, "not found"),
+        ("", "/bin", EXIT_NOT_FOUND, "not found"),
+        ("/no/such", "", EXIT_NOT_FOUND, "no such file"),
+        ("/etc/passwd/x", "", EXIT_NOT_FOUND, "no such file"),
+        ("/etc", "", EXIT_CANNOT_RUN, "is a directory"),
+        ("/dev/null", "", EXIT_CANNOT_RUN, "regular"),
+        ("/etc/passwd", "", EXIT_CANNOT_RUN, "permission"),
+        ("passwd", "/etc", EXIT_CANNOT_RUN, "permission"),
+    ] {
+        let error = find(name, path).unwrap_err();
+        assert_eq!(error.status(), status, "{name}: {error}");
+        assert!(error.to_string().contains(part), "{name}: {error}");
+    }
+    let rooted = |p: &Path| Path::new("/usr").join(p.strip_prefix("/").unwrap_or(p));
+    let found = find_program(OsStr::new("env"), OsStr::new("/bin"), &rooted).unwrap();
+    assert_eq!(
+        (found.guest.to_str(), found.host.to_str()),
+        (Some("/bin/env"), Some("/usr/bin/env"))
+    );
+}

@@ -1,0 +1,5 @@
+//! Diagnostics: they look on and change nothing.
+
+pub mod disasm;
+pub mod log;
+pub mod stats;
