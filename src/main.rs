@@ -26,7 +26,10 @@ fn main() {
         Ok(found) => found,
         Err(error) => fail(&error.to_string(), error.status()),
     };
-    fail(&format!("{}: this build cannot execute guest code", found.guest.display()), cli::EXIT_CANNOT_RUN);
+    fail(
+        &format!("{}: this build cannot execute guest code", found.guest.display()),
+        cli::EXIT_CANNOT_RUN,
+    );
 }
 
 /// One line on standard error, then the exit status.
