@@ -5,10 +5,16 @@
 
 pub mod call;
 pub mod errno;
+pub mod exec;
+pub mod futex;
+pub mod mm;
 pub mod process;
 pub mod raw;
+pub mod signal;
 pub mod table;
 pub mod task;
+pub mod thread;
+pub mod time;
 
 pub use call::{SyscallContext, SyscallResult, syscall};
 pub use errno::{Errno, SysResult};

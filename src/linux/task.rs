@@ -1,5 +1,74 @@
 //! A guest thread as the system layer sees it.
 
+use super::signal::queue::SignalQueue;
+use super::signal::set::SigSet;
+
+/// The guest's alternate signal stack (sigaltstack).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AltStack {
+    pub sp: u32,
+    /// `SS_DISABLE` and `SS_AUTODISARM` only; `SS_ONSTACK` is computed.
+    pub flags: u32,
+    pub size: u32,
+}
+
+/// What the last synchronous fault left for the `sigcontext` of signal frames (`thread_struct` in the kernel).
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct FaultRecord {
+    pub trap_no: u32,
+    pub error_code: u32,
+    pub address: u32,
+}
+
 /// Per-thread state of the system layer.
-#[derive(Default)]
-pub struct Task {}
+pub struct Task {
+    /// Thread id, the host's own.
+    pub tid: i32,
+    /// Blocked signals as the guest sees them.
+    pub mask: SigSet,
+    /// The mask to go back to when a call that swapped the mask (sigsuspend, ppoll, pselect6, epoll_pwait) was
+    /// interrupted; a handler's frame saves this one.
+    pub saved_mask: Option<SigSet>,
+    pub altstack: AltStack,
+    /// Head of the 32-bit robust futex list, 0 for none.
+    pub robust_list: u32,
+    /// CLONE_CHILD_CLEARTID / set_tid_address, 0 for none.
+    pub clear_child_tid: u32,
+    pub fault: FaultRecord,
+    /// Signals that the host handler took for this thread and that have not been delivered.
+    pub queue: Box<SignalQueue>,
+}
+
+impl Default for AltStack {
+    fn default() -> AltStack {
+        AltStack {
+            sp: 0,
+            flags: super::signal::altstack::SS_DISABLE,
+            size: 0,
+        }
+    }
+}
+
+impl Task {
+    /// The state of a process's first thread, with signals `mask` blocked.
+    pub fn new(mask: SigSet) -> Task {
+        // SAFETY: gettid has no preconditions.
+        let tid = unsafe { libc::gettid() };
+        Task {
+            tid,
+            mask,
+            saved_mask: None,
+            altstack: AltStack::default(),
+            robust_list: 0,
+            clear_child_tid: 0,
+            fault: FaultRecord::default(),
+            queue: Box::default(),
+        }
+    }
+}
+
+impl Default for Task {
+    fn default() -> Task {
+        Task::new(SigSet::EMPTY)
+    }
+}
