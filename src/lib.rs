@@ -9,3 +9,4 @@ pub mod ir;
 pub mod isa;
 pub mod linux;
 pub mod x64;
+pub mod softfp;

@@ -1,4 +1,5 @@
 //! The intermediate representation: a linear SSA block with ARM meaning, between the front ends and the back end.
 
 pub mod builder;
+pub mod interp;
 pub mod ops;

@@ -1,0 +1,83 @@
+//! Floating point: single operations on raw bits, and FPSCR as the sum of its parts in the state.
+
+use crate::cpu::state::{CpuState, nzcv_to_fp_cmp};
+use crate::ir::ops::Op;
+use crate::softfp::{self, Mode, Status};
+
+/// FPSCR bits that software can write: NZCV, AHP, DN, FZ, RMode, Stride, Len and the cumulative bits. The trap
+/// enables read as zero, as on every VFPv3 or later without the U suffix; QC belongs to Advanced SIMD.
+pub const FPSCR_WRITABLE: u32 = 0xf7f7_009f;
+
+/// FPSCR whole: flags, modes and the cumulative bits of both the state and the kept MXCSR.
+pub fn read_fpscr(state: &CpuState) -> u32 {
+    state.fp_nzcv() | state.fpscr | mxcsr_cumulative(state.mxcsr)
+}
+
+/// Sets FPSCR, and in the kept MXCSR clears the sticky bits and sets the rounding mode.
+pub fn write_fpscr(state: &mut CpuState, value: u32) {
+    state.fp_cmp = nzcv_to_fp_cmp(value);
+    state.fpscr = value & FPSCR_WRITABLE & 0x0fff_ffff;
+    // x86 has rounding down and up the other way round.
+    let rounding = [0, 2, 1, 3][(value >> 22 & 3) as usize];
+    state.mxcsr = state.mxcsr & !0x603f | rounding << 13;
+}
+
+/// The sticky bits of MXCSR that are ARM's: IE, ZE, OE, UE, PE in bits 0, 2, 3, 4, 5. DE has no counterpart.
+fn mxcsr_cumulative(mxcsr: u32) -> u32 {
+    mxcsr & 1 | mxcsr >> 1 & 0x1e
+}
+
+/// One floating-point operation on raw bits, as [`Op`] defines it. Comparisons yield N, Z, C, V in bits 31 to 28,
+/// 32-bit results are zero-extended, operations that are not floating-point yield 0.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the fields of an instruction, for callers that have no Inst"
+)]
+pub fn fp_op(
+    op: Op,
+    aux: u8,
+    imm: u32,
+    imm2: u32,
+    a: u64,
+    b: u64,
+    c: u64,
+    mode: Mode,
+    status: &mut Status,
+) -> u64 {
+    let (a32, b32, c32) = (a as u32, b as u32, c as u32);
+    let signed = aux & 1 != 0;
+    let round_zero = aux & 2 != 0;
+    match op {
+        Op::FAdd32 => softfp::add(a32, b32, mode, status).into(),
+        Op::FSub32 => softfp::sub(a32, b32, mode, status).into(),
+        Op::FMul32 => softfp::mul(a32, b32, mode, status).into(),
+        Op::FDiv32 => softfp::div(a32, b32, mode, status).into(),
+        Op::FSqrt32 => softfp::sqrt(a32, mode, status).into(),
+        Op::FMa32 => softfp::fma(a32, b32, c32, mode, status).into(),
+        Op::FNeg32 => softfp::neg(a32).into(),
+        Op::FAbs32 => softfp::abs(a32).into(),
+        Op::FAdd64 => softfp::add(a, b, mode, status),
+        Op::FSub64 => softfp::sub(a, b, mode, status),
+        Op::FMul64 => softfp::mul(a, b, mode, status),
+        Op::FDiv64 => softfp::div(a, b, mode, status),
+        Op::FSqrt64 => softfp::sqrt(a, mode, status),
+        Op::FMa64 => softfp::fma(a, b, c, mode, status),
+        Op::FNeg64 => softfp::neg(a),
+        Op::FAbs64 => softfp::abs(a),
+        Op::FCmp32 => softfp::compare(a32, b32, signed, mode, status).into(),
+        Op::FCmp64 => softfp::compare(a, b, signed, mode, status).into(),
+        Op::F32ToF64 => softfp::f32_to_f64(a32, mode, status),
+        Op::F64ToF32 => softfp::f64_to_f32(a, mode, status).into(),
+        Op::F32ToInt => softfp::to_int(a32, signed, round_zero, mode, status).into(),
+        Op::F64ToInt => softfp::to_int(a, signed, round_zero, mode, status).into(),
+        Op::IntToF32 => softfp::from_int::<u32>(a32, signed, mode, status).into(),
+        Op::IntToF64 => softfp::from_int::<u64>(a32, signed, mode, status),
+        Op::F32ToFixed => softfp::to_fixed(a32, imm2, imm, signed, mode, status).into(),
+        Op::F64ToFixed => softfp::to_fixed(a, imm2, imm, signed, mode, status).into(),
+        Op::FixedToF32 => softfp::from_fixed::<u32>(a32, imm2, imm, signed, mode, status).into(),
+        Op::FixedToF64 => softfp::from_fixed::<u64>(a32, imm2, imm, signed, mode, status),
+        Op::HalfToF32 => softfp::half_to_f32(a as u16, mode, status).into(),
+        Op::F32ToHalf => softfp::f32_to_half(a32, mode, status).into(),
+        _ => 0,
+    }
+}
