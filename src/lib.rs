@@ -8,5 +8,5 @@ pub mod exec;
 pub mod ir;
 pub mod isa;
 pub mod linux;
-pub mod x64;
 pub mod softfp;
+pub mod x64;

@@ -1,37 +1,45 @@
 //! The parallel additions and subtractions of ARMv6 SIMD, as [`crate::ir::ops::Op::Parallel`] encodes them.
 
-use crate::isa::insn::{ParallelKind, ParallelOp};
+/// The prefix of the mnemonic, in encoding order (`isa`'s ParallelKind).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Signed,
+    SignedSat,
+    SignedHalving,
+    Unsigned,
+    UnsignedSat,
+    UnsignedHalving,
+}
+
+/// Lanes: where a's and the result's begins, where b's begins, and whether it subtracts.
+type Lanes = &'static [(u32, u32, bool)];
+
+/// By operation (`isa`'s ParallelOp).
+#[rustfmt::skip]
+const LANES: [Lanes; 6] = [
+    /* ADD16 */ &[(0, 0, false), (16, 16, false)],
+    /* ASX   */ &[(0, 16, true), (16, 0, false)],
+    /* SAX   */ &[(0, 16, false), (16, 0, true)],
+    /* SUB16 */ &[(0, 0, true), (16, 16, true)],
+    /* ADD8  */ &[(0, 0, false), (8, 8, false), (16, 16, false), (24, 24, false)],
+    /* SUB8  */ &[(0, 0, true), (8, 8, true), (16, 16, true), (24, 24, true)],
+];
 
 /// The result of `aux` (ParallelKind * 8 + ParallelOp) on `a` and `b`, and the GE byte mask if the kind sets it. What
 /// `aux` doesn't name is SADD16.
 pub(super) fn parallel(aux: u8, a: u32, b: u32) -> (u32, Option<u32>) {
-    use ParallelKind::*;
-    use ParallelOp::*;
-    let kind = [
+    use Kind::*;
+    let kinds = [
         Signed,
         SignedSat,
         SignedHalving,
         Unsigned,
         UnsignedSat,
         UnsignedHalving,
-    ]
-    .into_iter()
-    .find(|k| *k as u8 == aux >> 3)
-    .unwrap_or(Signed);
-    let op = [Add16, Asx, Sax, Sub16, Add8, Sub8]
-        .into_iter()
-        .find(|o| *o as u8 == aux & 7)
-        .unwrap_or(Add16);
-    // Lanes: shift of a's lane, of b's lane, and whether it subtracts.
-    let lanes: &[(u32, u32, bool)] = match op {
-        Add16 => &[(0, 0, false), (16, 16, false)],
-        Asx => &[(0, 16, true), (16, 0, false)],
-        Sax => &[(0, 16, false), (16, 0, true)],
-        Sub16 => &[(0, 0, true), (16, 16, true)],
-        Add8 => &[(0, 0, false), (8, 8, false), (16, 16, false), (24, 24, false)],
-        Sub8 => &[(0, 0, true), (8, 8, true), (16, 16, true), (24, 24, true)],
-    };
-    let bits = if matches!(op, Add8 | Sub8) { 8 } else { 16 };
+    ];
+    let kind = kinds.get(usize::from(aux >> 3)).copied().unwrap_or(Signed);
+    let lanes = LANES.get(usize::from(aux & 7)).copied().unwrap_or(LANES[0]);
+    let bits = 32 / lanes.len() as u32;
     let mask = (1u32 << bits) - 1;
     let signed = matches!(kind, Signed | SignedSat | SignedHalving);
     let lane = |x: u32, shift: u32| {
