@@ -1,0 +1,94 @@
+//! Runs single A32 instructions in qemu-arm, by the guest in `fixtures/softfp`.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// Registers before an instruction; `stub` says which one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct In {
+    pub stub: u32,
+    pub cpsr: u32,
+    pub fpscr: u32,
+    pub r: [u32; 3],
+    pub d: [u64; 3],
+}
+
+/// Registers after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Out {
+    pub cpsr: u32,
+    pub fpscr: u32,
+    pub r: [u32; 2],
+    pub d0: u64,
+}
+
+/// What qemu-arm makes of `records`; `code[record.stub]` is the instruction. Panics, saying why, where it can't run.
+pub fn qemu(code: &[u32], records: &[In]) -> Vec<Out> {
+    let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/softfp/onestep");
+    let mut child = Command::new("qemu-arm")
+        .arg(guest)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| {
+            panic!("qemu-arm (package qemu-user, see tools/install-deps) doesn't start: {e}")
+        });
+    let mut to_guest = child.stdin.take().expect("a pipe");
+    let mut from_guest = child.stdout.take().expect("a pipe");
+    let mut input = Vec::with_capacity(4 + 4 * code.len() + 48 * records.len());
+    input.extend((code.len() as u32).to_le_bytes());
+    input.extend(code.iter().flat_map(|word| word.to_le_bytes()));
+    for r in records {
+        let words = [r.stub, r.cpsr, r.fpscr].into_iter().chain(r.r);
+        input.extend(words.flat_map(u32::to_le_bytes));
+        input.extend(r.d.into_iter().flat_map(u64::to_le_bytes));
+    }
+    let mut output = Vec::with_capacity(24 * records.len());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // The reader notices if the guest ended early.
+            let _ = to_guest.write_all(&input);
+        });
+        from_guest.read_to_end(&mut output).expect("the guest's output");
+    });
+    let status = child.wait().expect("the guest's status");
+    assert!(status.success(), "the guest ended with {status}");
+    assert_eq!(output.len(), 24 * records.len(), "one result for each record");
+    output.chunks_exact(24).map(parse).collect()
+}
+
+fn parse(bytes: &[u8]) -> Out {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    Out {
+        cpsr: word(0),
+        fpscr: word(4),
+        r: [word(8), word(12)],
+        d0: u64::from(word(16)) | u64::from(word(20)) << 32,
+    }
+}
+
+/// A small generator of reproducible random numbers (xorshift64*).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        // Any state but zero; the multiplication spreads small seeds.
+        Random((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d) | 1)
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// From 0 to `n - 1`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        (u128::from(self.bits()) * u128::from(n) >> 64) as u64
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
