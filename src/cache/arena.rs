@@ -1,0 +1,259 @@
+//! The code arena: one memory file mapped twice, executable here and writable there, filled by bumping an offset.
+//!
+//! Both mappings stay where they are for the life of the process. Nothing is ever both writable and executable, and
+//! no protection is flipped: a filter may forbid `mprotect(PROT_EXEC)` for good.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Sizes tried, largest first: only `RLIMIT_AS` or `RLIMIT_FSIZE` make the later ones necessary.
+const SIZES: [usize; 4] = [128 << 20, 64 << 20, 32 << 20, 8 << 20];
+
+/// Blocks start at multiples of this.
+pub const ALIGN: usize = 16;
+
+/// Addresses of the two mappings, as one process hands them to the next over execve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Executable mapping.
+    pub rx: u64,
+    /// Writable mapping of the same pages.
+    pub rw: u64,
+    pub len: u64,
+}
+
+/// The code memory of a process. Offsets are from the start of either mapping.
+#[derive(Debug)]
+pub struct Arena {
+    place: Place,
+    used: usize,
+}
+
+/// A memory file of `len` bytes, sparse. The descriptor is closed once mapped, so that no guest sees it.
+fn memory_file(len: usize) -> io::Result<i32> {
+    const MFD_EXEC: u32 = 0x10;
+    let mut last = io::Error::from_raw_os_error(libc::EINVAL);
+    // Kernels before 6.3 don't know MFD_EXEC, and there every memory file is executable.
+    for flags in [libc::MFD_CLOEXEC | MFD_EXEC, libc::MFD_CLOEXEC] {
+        // SAFETY: the name is a literal with its terminating zero.
+        let fd = unsafe { libc::memfd_create(c"code".as_ptr(), flags) };
+        if fd < 0 {
+            last = io::Error::last_os_error();
+            continue;
+        }
+        // SAFETY: `fd` was just opened; ftruncate touches no memory of ours.
+        if unsafe { libc::ftruncate(fd, len as libc::off_t) } == 0 {
+            return Ok(fd);
+        }
+        last = io::Error::last_os_error();
+        // SAFETY: `fd` is ours and is not used again.
+        unsafe { libc::close(fd) };
+    }
+    Err(last)
+}
+
+/// Maps `fd` twice, at `at` or where the kernel likes.
+fn map_twice(fd: i32, len: usize, at: Option<Place>, fixed: i32) -> io::Result<Place> {
+    let map = |addr: u64, prot: i32| -> io::Result<u64> {
+        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | if addr != 0 { fixed } else { 0 };
+        // SAFETY: either no address is asked for, or `fixed` says whether what is there may be replaced:
+        // MAP_FIXED is passed only by `renew`, for this arena's own mappings.
+        let p = unsafe { libc::mmap(addr as *mut libc::c_void, len, prot, flags, fd, 0) };
+        if p == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(p as u64)
+        }
+    };
+    let rx = map(at.map_or(0, |p| p.rx), libc::PROT_READ | libc::PROT_EXEC)?;
+    let rw = map(at.map_or(0, |p| p.rw), libc::PROT_READ | libc::PROT_WRITE)?;
+    for p in [rx, rw] {
+        // SAFETY: the range was mapped just above; the advice changes no content.
+        unsafe { libc::madvise(p as *mut libc::c_void, len, libc::MADV_NOHUGEPAGE) };
+    }
+    Ok(Place {
+        rx,
+        rw,
+        len: len as u64,
+    })
+}
+
+impl Arena {
+    /// Maps an arena, at `place` if given (and then of its length).
+    ///
+    /// # Errors
+    /// The host's error when no memory file can be made or mapped in any of the sizes tried.
+    pub fn new(place: Option<Place>) -> io::Result<Arena> {
+        let wanted = place.map(|p| p.len as usize);
+        let mut last = io::Error::from_raw_os_error(libc::ENOMEM);
+        for len in wanted.map_or(&SIZES[..], |_| &SIZES[..1]) {
+            let len = wanted.unwrap_or(*len);
+            match memory_file(len).and_then(|fd| {
+                let mapped = map_twice(fd, len, place, libc::MAP_FIXED_NOREPLACE);
+                // SAFETY: `fd` is ours; the mappings keep the file.
+                unsafe { libc::close(fd) };
+                mapped
+            }) {
+                Ok(place) if place.rx >> 32 != 0 && place.rw >> 32 != 0 => {
+                    return Ok(Arena { place, used: 0 });
+                }
+                Ok(_) => last = io::Error::from_raw_os_error(libc::EEXIST),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    /// Puts a new, empty memory file at the same addresses: a child after fork shares the old one with its parent.
+    ///
+    /// # Errors
+    /// The host's error; the process cannot go on then.
+    pub fn renew(&mut self) -> io::Result<()> {
+        let len = self.place.len as usize;
+        let fd = memory_file(len)?;
+        let mapped = map_twice(fd, len, Some(self.place), libc::MAP_FIXED);
+        // SAFETY: `fd` is ours; the mappings keep the file.
+        unsafe { libc::close(fd) };
+        self.used = 0;
+        mapped.map(|_| ())
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Start of the executable mapping.
+    pub fn base(&self) -> u64 {
+        self.place.rx
+    }
+
+    /// Bytes handed out so far.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Room for `len` bytes at a multiple of [`ALIGN`], or `None` when the arena is full.
+    pub fn alloc(&mut self, len: usize) -> Option<u32> {
+        let start = self.used.next_multiple_of(ALIGN);
+        let end = start.checked_add(len)?;
+        if end as u64 > self.place.len {
+            return None;
+        }
+        self.used = end;
+        Some(start as u32)
+    }
+
+    /// Forgets everything after the first `keep` bytes and gives its pages back.
+    pub fn reset(&mut self, keep: usize) {
+        let from = keep.next_multiple_of(4096);
+        let end = self.used.next_multiple_of(4096);
+        if end > from {
+            // SAFETY: the range lies in our writable mapping; nothing in it is executed or read any more. On
+            // failure the pages merely stay.
+            unsafe {
+                libc::madvise(
+                    (self.place.rw as usize + from) as *mut libc::c_void,
+                    end - from,
+                    libc::MADV_REMOVE,
+                )
+            };
+        }
+        self.used = keep;
+    }
+
+    fn writable(&self, offset: u32, len: usize) -> *mut u8 {
+        assert!(u64::from(offset) + len as u64 <= self.place.len);
+        (self.place.rw + u64::from(offset)) as *mut u8
+    }
+
+    /// Copies `bytes` to `offset`. For memory that is not executed yet.
+    pub fn write(&mut self, offset: u32, bytes: &[u8]) {
+        let to = self.writable(offset, bytes.len());
+        // SAFETY: the bounds were checked; no reference to the arena's memory exists.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    /// Replaces the 32 bits at `offset`, which lie within one aligned 8-byte word, by one store of that word: other
+    /// threads may be executing it. The caller excludes other writers.
+    pub fn store32(&mut self, offset: u32, value: u32) {
+        let shift = 8 * (offset & 7);
+        assert!(shift <= 32, "a patched field crosses an 8-byte word");
+        let word = self.writable(offset & !7, 8).cast::<AtomicU64>();
+        // SAFETY: in bounds, 8-aligned (the mapping is page-aligned), and only accessed atomically once executed.
+        let word = unsafe { &*word };
+        let old = word.load(Ordering::Relaxed);
+        let new = old & !(0xffff_ffff << shift) | u64::from(value) << shift;
+        word.store(new, Ordering::Release);
+    }
+
+    /// Replaces one byte while other threads may be executing it.
+    pub fn store8(&mut self, offset: u32, value: u8) {
+        // SAFETY: in bounds; a byte store is atomic.
+        unsafe { &*self.writable(offset, 1).cast::<AtomicU8>() }.store(value, Ordering::Release);
+    }
+
+    /// The bytes at `offset` as they are now.
+    pub fn read(&self, offset: u32, len: usize) -> Vec<u8> {
+        let from = self.writable(offset, len);
+        // SAFETY: in bounds; the copy is of plain bytes.
+        unsafe { std::slice::from_raw_parts(from, len) }.to_vec()
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        for p in [self.place.rx, self.place.rw] {
+            // SAFETY: the mappings are this arena's own, and it is going away.
+            unsafe { libc::munmap(p as *mut libc::c_void, self.place.len as usize) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_appear_executable() {
+        let mut arena = Arena::new(None).unwrap();
+        let at = arena.alloc(6).unwrap();
+        // mov eax, 42; ret
+        arena.write(at, &[0xb8, 42, 0, 0, 0, 0xc3]);
+        let entry = arena.base() + u64::from(at);
+        // SAFETY: the bytes above are a complete function of this type.
+        let f: extern "C" fn() -> i32 = unsafe { std::mem::transmute(entry as *const ()) };
+        assert_eq!(f(), 42);
+        arena.store32(at + 1, 43);
+        assert_eq!(f(), 43);
+    }
+
+    #[test]
+    fn fills_and_resets() {
+        let mut arena = Arena::new(None).unwrap();
+        let len = arena.place().len as usize;
+        assert_eq!(arena.alloc(5), Some(0));
+        assert_eq!(arena.alloc(1), Some(16));
+        assert_eq!(arena.alloc(len - 31), None);
+        assert_eq!(arena.alloc(len - 32), Some(32));
+        assert_eq!(arena.alloc(1), None);
+        arena.write(16, &[7]);
+        arena.write(8192, &[7]);
+        arena.reset(17);
+        assert_eq!((arena.read(16, 1)[0], arena.read(8192, 1)[0]), (7, 0));
+        assert_eq!(arena.alloc(1), Some(32));
+    }
+
+    #[test]
+    fn a_second_arena_elsewhere_and_a_renewed_one_in_place() {
+        let mut a = Arena::new(None).unwrap();
+        let b = Arena::new(None).unwrap();
+        assert_ne!(a.base(), b.base());
+        let place = a.place();
+        assert!(Arena::new(Some(place)).is_err(), "the place is taken");
+        a.alloc(4).unwrap();
+        a.write(0, &[1, 2, 3, 4]);
+        a.renew().unwrap();
+        assert_eq!(a.place(), place);
+        assert_eq!((a.used(), a.read(0, 4)), (0, vec![0; 4]));
+    }
+}
