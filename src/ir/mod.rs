@@ -3,3 +3,5 @@
 pub mod builder;
 pub mod interp;
 pub mod ops;
+pub mod print;
+pub mod verify;

@@ -85,7 +85,7 @@ impl Random {
 
     /// From 0 to `n - 1`.
     pub fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {

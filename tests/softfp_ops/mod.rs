@@ -40,9 +40,12 @@ const DDD: &[Kind] = &[Kind::Double; 3];
 const I: &[Kind] = &[Kind::Int];
 const H: &[Kind] = &[Kind::Half];
 
+/// Name, word, operation, its `aux`, operands, result.
+type Row = (&'static str, u32, Op, u8, &'static [Kind], Kind);
+
 /// Everything but fixed point.
 #[rustfmt::skip]
-const PLAIN: [(&str, u32, Op, u8, &[Kind], Kind); 39] = [
+const PLAIN: [Row; 39] = [
     ("vadd.f32",      0xee30_0a01, Op::FAdd32,    0, SS,  Kind::Single),
     ("vsub.f32",      0xee30_0a41, Op::FSub32,    0, SS,  Kind::Single),
     ("vmul.f32",      0xee20_0a01, Op::FMul32,    0, SS,  Kind::Single),
