@@ -9,5 +9,6 @@ pub mod exec;
 pub mod ir;
 pub mod isa;
 pub mod linux;
+pub mod mem;
 pub mod softfp;
 pub mod x64;
