@@ -37,6 +37,8 @@ bitflags! {
         const SHORT_VECTORS = 1 << 15;
         /// SWP/SWPB.
         const SWP = 1 << 16;
+        /// The processor has Advanced SIMD (not implemented here: decodes as unimplemented instead of undefined).
+        const NEON = 1 << 17;
     }
 }
 
@@ -61,4 +63,212 @@ pub struct Model {
     pub fpsid: u32,
     pub mvfr0: u32,
     pub mvfr1: u32,
+}
+
+/// HWCAP bits (Linux, arch/arm/include/uapi/asm/hwcap.h).
+pub mod hwcap {
+    pub const SWP: u32 = 1 << 0;
+    pub const HALF: u32 = 1 << 1;
+    pub const THUMB: u32 = 1 << 2;
+    pub const FAST_MULT: u32 = 1 << 4;
+    pub const VFP: u32 = 1 << 6;
+    pub const EDSP: u32 = 1 << 7;
+    pub const NEON: u32 = 1 << 12;
+    pub const VFPV3: u32 = 1 << 13;
+    pub const VFPV3D16: u32 = 1 << 14;
+    pub const TLS: u32 = 1 << 15;
+    pub const VFPV4: u32 = 1 << 16;
+    pub const IDIVA: u32 = 1 << 17;
+    pub const IDIVT: u32 = 1 << 18;
+    pub const VFPD32: u32 = 1 << 19;
+    /// LDRD and STRD of an aligned doubleword are single-copy atomic.
+    pub const LPAE: u32 = 1 << 20;
+    /// HWCAP2.
+    pub const HWCAP2_CRC32: u32 = 1 << 4;
+
+    /// Names in /proc/cpuinfo's "Features", in the kernel's order.
+    pub const NAMES: [(u32, &str); 15] = [
+        (SWP, "swp"),
+        (HALF, "half"),
+        (THUMB, "thumb"),
+        (FAST_MULT, "fastmult"),
+        (VFP, "vfp"),
+        (EDSP, "edsp"),
+        (NEON, "neon"),
+        (VFPV3, "vfpv3"),
+        (VFPV3D16, "vfpv3d16"),
+        (TLS, "tls"),
+        (VFPV4, "vfpv4"),
+        (IDIVA, "idiva"),
+        (IDIVT, "idivt"),
+        (VFPD32, "vfpd32"),
+        (LPAE, "lpae"),
+    ];
+    /// The same for HWCAP2.
+    pub const NAMES2: [(u32, &str); 1] = [(HWCAP2_CRC32, "crc32")];
+}
+
+/// What every model has from ARMv5TE on.
+const BASE: Features = Features::V5T
+    .union(Features::V5TE)
+    .union(Features::SWP)
+    .union(Features::VFP2);
+const ARM926: Features = BASE.union(Features::SHORT_VECTORS);
+const ARM1176: Features = ARM926.union(Features::V6).union(Features::V6K);
+/// ARMv7-A with VFPv3 and 32 doubles.
+const V7A: Features = BASE
+    .union(Features::V6)
+    .union(Features::V6K)
+    .union(Features::V6T2)
+    .union(Features::V7)
+    .union(Features::VFP3)
+    .union(Features::D32)
+    .union(Features::NEON);
+const CORTEX_A8: Features = V7A.union(Features::SHORT_VECTORS);
+const CORTEX_A15: Features = V7A
+    .union(Features::DIV)
+    .union(Features::MP)
+    .union(Features::FP16)
+    .union(Features::VFP4);
+const MAX: Features = CORTEX_A15.union(Features::V8).union(Features::CRC32);
+
+/// HWCAP of `features`. As the kernel does, SWP is announced only where there are no exclusives that replace it
+/// (ARMv6K on); Advanced SIMD is not announced because it isn't implemented.
+const fn hwcap_of(features: Features) -> u32 {
+    let mut bits = hwcap::HALF | hwcap::THUMB | hwcap::FAST_MULT | hwcap::EDSP | hwcap::VFP;
+    if !features.contains(Features::V6K) {
+        bits |= hwcap::SWP;
+    } else {
+        bits |= hwcap::TLS;
+    }
+    if features.contains(Features::VFP3) {
+        bits |= hwcap::VFPV3;
+        bits |= if features.contains(Features::D32) {
+            hwcap::VFPD32
+        } else {
+            hwcap::VFPV3D16
+        };
+    }
+    if features.contains(Features::VFP4) {
+        bits |= hwcap::VFPV4;
+    }
+    // The models with division are those with the large physical address extension.
+    if features.contains(Features::DIV) {
+        bits |= hwcap::IDIVA | hwcap::IDIVT | hwcap::LPAE;
+    }
+    bits
+}
+
+/// The models. Identification registers are those of the technical reference manuals, with the Advanced SIMD fields
+/// of MVFR1 cleared; `max` has Cortex-A57's, less the double-to-half conversions of MVFR1.
+static MODELS: [Model; 5] = [
+    Model {
+        name: "arm926",
+        features: ARM926,
+        machine: "armv5tel",
+        platform: "v5l",
+        hwcap: hwcap_of(ARM926),
+        hwcap2: 0,
+        midr: 0x4106_9265,
+        cpu_architecture: "5TEJ",
+        model_name: "ARM926EJ-S rev 5 (v5l)",
+        fpsid: 0x4101_1090,
+        mvfr0: 0,
+        mvfr1: 0,
+    },
+    Model {
+        name: "arm1176",
+        features: ARM1176,
+        machine: "armv6l",
+        platform: "v6l",
+        hwcap: hwcap_of(ARM1176),
+        hwcap2: 0,
+        midr: 0x410f_b767,
+        cpu_architecture: "7",
+        model_name: "ARMv6-compatible processor rev 7 (v6l)",
+        fpsid: 0x4101_20b5,
+        mvfr0: 0x1111_1111,
+        mvfr1: 0,
+    },
+    Model {
+        name: "cortex-a8",
+        features: CORTEX_A8,
+        machine: "armv7l",
+        platform: "v7l",
+        hwcap: hwcap_of(CORTEX_A8),
+        hwcap2: 0,
+        midr: 0x410f_c080,
+        cpu_architecture: "7",
+        model_name: "ARMv7 Processor rev 0 (v7l)",
+        fpsid: 0x4103_30c0,
+        mvfr0: 0x1111_0222,
+        mvfr1: 0x0000_0011,
+    },
+    Model {
+        name: "cortex-a15",
+        features: CORTEX_A15,
+        machine: "armv7l",
+        platform: "v7l",
+        hwcap: hwcap_of(CORTEX_A15),
+        hwcap2: 0,
+        midr: 0x412f_c0f1,
+        cpu_architecture: "7",
+        model_name: "ARMv7 Processor rev 1 (v7l)",
+        fpsid: 0x4104_30f0,
+        mvfr0: 0x1011_0222,
+        mvfr1: 0x1100_0011,
+    },
+    Model {
+        name: "max",
+        features: MAX,
+        machine: "armv7l",
+        platform: "v7l",
+        hwcap: hwcap_of(MAX),
+        hwcap2: hwcap::HWCAP2_CRC32,
+        midr: 0x411f_d070,
+        cpu_architecture: "7",
+        model_name: "ARMv7 Processor rev 0 (v7l)",
+        fpsid: 0x4103_4070,
+        mvfr0: 0x1011_0222,
+        mvfr1: 0x1100_0011,
+    },
+];
+
+impl Model {
+    /// All models, in the order of `--help`.
+    pub fn all() -> &'static [Model] {
+        &MODELS
+    }
+
+    /// The model that `--cpu` calls `name`.
+    pub fn by_name(name: &str) -> Option<&'static Model> {
+        MODELS.iter().find(|m| m.name == name)
+    }
+
+    /// `max`: everything that is implemented, as a 32-bit ARM kernel on an ARMv8 processor shows it (armv7l, v7l).
+    pub fn max() -> &'static Model {
+        &MODELS[MODELS.len() - 1]
+    }
+
+    /// The names that [`Model::by_name`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        MODELS.iter().map(|m| m.name)
+    }
+
+    /// /proc/cpuinfo's "Features" line: HWCAP, then HWCAP2, by name.
+    pub fn feature_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let named = move |names: &'static [(u32, &'static str)], bits: u32| {
+            names
+                .iter()
+                .filter(move |&&(bit, _)| bits & bit != 0)
+                .map(|&(_, name)| name)
+        };
+        named(&hwcap::NAMES, self.hwcap).chain(named(&hwcap::NAMES2, self.hwcap2))
+    }
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        *Model::max()
+    }
 }

@@ -1,3 +1,9 @@
 //! What ARM instructions are: tables, decoders and the decoded form. Knows neither the host nor the IR.
 
+pub mod a32;
+mod coproc;
+pub mod generate;
 pub mod insn;
+mod operands;
+pub mod pattern;
+pub mod t32;

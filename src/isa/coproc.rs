@@ -1,0 +1,264 @@
+//! Rows that A32 and T32 share bit for bit: cp15 moves and VFP (conditional in A32), and the ARMv8 additions to VFP.
+
+use super::insn::{Insn, Insn::*, Reg, Undecoded, Undecoded::*, Vfp as V, VfpArith::*, VfpSys, VfpUnary};
+use super::operands::*;
+use super::pattern::{Context, Row, rows};
+use crate::cpu::model::Features;
+
+const V6: Features = Features::V6;
+const V6K: Features = Features::V6K;
+const V8: Features = Features::V8;
+const VFP2: Features = Features::VFP2;
+const VFP3: Features = Features::VFP3;
+const VFP4: Features = Features::VFP4;
+const FP16: Features = Features::FP16;
+const NEON: Features = Features::NEON;
+
+/// A VFP register number from its four-bit field and its extra bit: `x:v` for doubles (D16 and up need D32), `v:x`
+/// for singles.
+fn vreg(double: u32, v: u32, x: u32, cx: Context) -> Result<u8, Undecoded> {
+    match double {
+        0 => Ok((v << 1 | x) as u8),
+        _ if x == 1 && !cx.features.contains(Features::D32) => Err(Undefined),
+        _ => Ok((x << 4 | v) as u8),
+    }
+}
+
+fn sreg(v: u32, x: u32) -> u8 {
+    (v << 1 | x) as u8
+}
+
+type Number = (u32, u32);
+
+fn arith(
+    op: super::insn::VfpArith,
+    z: u32,
+    d: Number,
+    n: Number,
+    m: Number,
+    cx: Context,
+) -> Result<Insn, Undecoded> {
+    Ok(Vfp(V::Arith {
+        op,
+        double: z == 1,
+        d: vreg(z, d.0, d.1, cx)?,
+        n: vreg(z, n.0, n.1, cx)?,
+        m: vreg(z, m.0, m.1, cx)?,
+    }))
+}
+
+fn unary(op: VfpUnary, z: u32, d: Number, m: Number, cx: Context) -> Result<Insn, Undecoded> {
+    Ok(Vfp(V::Unary {
+        op,
+        double: z == 1,
+        d: vreg(z, d.0, d.1, cx)?,
+        m: vreg(z, m.0, m.1, cx)?,
+    }))
+}
+
+/// VFPExpandImm: the constant of VMOV (immediate).
+fn expand_imm(double: bool, imm8: u32) -> u64 {
+    let (sign, b, low) = (
+        u64::from(imm8 >> 7),
+        u64::from(imm8 >> 6 & 1),
+        u64::from(imm8 & 0x3f),
+    );
+    match double {
+        false => sign << 31 | (1 - b) << 30 | (b * 0x1f) << 25 | low << 19,
+        true => sign << 63 | (1 - b) << 62 | (b * 0xff) << 54 | low << 48,
+    }
+}
+
+/// VLDM, VSTM and kin. UNPREDICTABLE, and UNDEFINED here: no register, more than 16 doubles, registers past the last,
+/// a pc base with writeback.
+fn multiple(
+    load: bool,
+    z: u32,
+    d: Number,
+    n: u32,
+    words: u32,
+    (decrement, w): (bool, u32),
+    cx: Context,
+) -> Result<Insn, Undecoded> {
+    let double = z == 1;
+    let first = vreg(z, d.0, d.1, cx)?;
+    let count = if double { words >> 1 } else { words };
+    let last = u32::from(first) + count;
+    let limit = if double && !cx.features.contains(Features::D32) {
+        16
+    } else {
+        32
+    };
+    if count == 0 || double && count > 16 || last > limit || n == 15 && w == 1 {
+        return Err(Unpredictable);
+    }
+    let (d, count, words, rn, writeback) = (first, count as u8, words as u8, r(n), w == 1);
+    Ok(Vfp(match load {
+        true => V::LoadMultiple {
+            double,
+            d,
+            count,
+            words,
+            rn,
+            decrement,
+            writeback,
+        },
+        false => V::StoreMultiple {
+            double,
+            d,
+            count,
+            words,
+            rn,
+            decrement,
+            writeback,
+        },
+    }))
+}
+
+/// imm8 words, subtracted when `add` is 0.
+fn offset(add: u32, words: u32) -> i32 {
+    if add == 1 {
+        4 * words as i32
+    } else {
+        -4 * (words as i32)
+    }
+}
+
+/// VMOV between two core registers and S`m`, S`m+1`. S31 as the first is UNPREDICTABLE and UNDEFINED here.
+fn pair(to_core: bool, t: u32, t2: u32, double: bool, m: u8) -> Result<Insn, Undecoded> {
+    if !double && m == 31 {
+        return Err(Unpredictable);
+    }
+    Ok(Vfp(V::MovCore2 {
+        to_core,
+        double,
+        rt: r(t),
+        rt2: r(t2),
+        m,
+    }))
+}
+
+/// VMRS, VMSR in User mode: FPSCR, and FPSID where the model has VFPv2 only; the other registers are privileged.
+fn system(load: bool, reg: u32, rt: Reg, cx: Context) -> Result<Insn, Undecoded> {
+    let reg = match reg {
+        1 => VfpSys::Fpscr,
+        0 if !cx.features.contains(Features::VFP3) => VfpSys::Fpsid,
+        _ => return Err(Undefined),
+    };
+    if rt == Reg::PC && !(load && reg == VfpSys::Fpscr) {
+        return Err(Unpredictable);
+    }
+    Ok(Vfp(match load {
+        true => V::Mrs { rt, reg },
+        false => V::Msr { rt, reg },
+    }))
+}
+
+/// Fixed point conversion. More fraction bits than the size (a negative count) is UNPREDICTABLE and UNDEFINED here.
+fn fixed(
+    z: u32,
+    d: Number,
+    to_fixed: u32,
+    unsigned: u32,
+    wide: u32,
+    imm: u32,
+    cx: Context,
+) -> Result<Insn, Undecoded> {
+    let size = if wide == 1 { 32 } else { 16 };
+    if imm > size {
+        return Err(Unpredictable);
+    }
+    Ok(Vfp(V::CvtFixed {
+        to_fixed: to_fixed == 1,
+        double: z == 1,
+        signed: unsigned == 0,
+        size: size as u8,
+        frac: (size - imm) as u8,
+        d: vreg(z, d.0, d.1, cx)?,
+    }))
+}
+
+/// Coprocessor moves that User mode reaches: TPIDRURW, TPIDRURO (reading), and the barriers ISB, DSB and DMB of ARMv6.
+/// Everything else of cp14 and cp15 is privileged, and the other coprocessors are absent: UNDEFINED.
+#[rustfmt::skip]
+pub const CONDITIONAL: &[Row] = rows! {
+    "mcr"     "cccc 1110 0000 1101 tttt 1111 0101 0000" V6K [t] => cp15(false, t, 13, 0, 2);
+    "mrc"     "cccc 1110 0001 1101 tttt 1111 0101 0000" V6K [t] unless (t == 15) => cp15(true, t, 13, 0, 2);
+    "mrc"     "cccc 1110 0001 1101 tttt 1111 0111 0000" V6K [t] unless (t == 15) => cp15(true, t, 13, 0, 3);
+    "mcr"     "cccc 1110 0000 0111 tttt 1111 1001 0101" V6  [t] => cp15(false, t, 7, 5, 4);
+    "mcr"     "cccc 1110 0000 0111 tttt 1111 1001 1010" V6  [t] => cp15(false, t, 7, 10, 4);
+    "mcr"     "cccc 1110 0000 0111 tttt 1111 1011 1010" V6  [t] => cp15(false, t, 7, 10, 5);
+};
+
+/// z (bit 8) chooses double precision. D, N and M are the registers' extra bits.
+#[rustfmt::skip]
+pub const VFP: &[Row] = rows! {
+    // Arithmetic.
+    "vmla"    "cccc 1110 0D00 nnnn dddd 101z N0M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vmla, z, (d, D), (n, N), (m, M), cx);
+    "vmls"    "cccc 1110 0D00 nnnn dddd 101z N1M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vmls, z, (d, D), (n, N), (m, M), cx);
+    "vnmls"   "cccc 1110 0D01 nnnn dddd 101z N0M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vnmls, z, (d, D), (n, N), (m, M), cx);
+    "vnmla"   "cccc 1110 0D01 nnnn dddd 101z N1M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vnmla, z, (d, D), (n, N), (m, M), cx);
+    "vmul"    "cccc 1110 0D10 nnnn dddd 101z N0M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vmul, z, (d, D), (n, N), (m, M), cx);
+    "vnmul"   "cccc 1110 0D10 nnnn dddd 101z N1M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vnmul, z, (d, D), (n, N), (m, M), cx);
+    "vadd"    "cccc 1110 0D11 nnnn dddd 101z N0M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vadd, z, (d, D), (n, N), (m, M), cx);
+    "vsub"    "cccc 1110 0D11 nnnn dddd 101z N1M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vsub, z, (d, D), (n, N), (m, M), cx);
+    "vdiv"    "cccc 1110 1D00 nnnn dddd 101z N0M0 mmmm" VFP2 [D n d z N M m; cx] => arith(Vdiv, z, (d, D), (n, N), (m, M), cx);
+    "vfnms"   "cccc 1110 1D01 nnnn dddd 101z N0M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfnms, z, (d, D), (n, N), (m, M), cx);
+    "vfnma"   "cccc 1110 1D01 nnnn dddd 101z N1M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfnma, z, (d, D), (n, N), (m, M), cx);
+    "vfma"    "cccc 1110 1D10 nnnn dddd 101z N0M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfma, z, (d, D), (n, N), (m, M), cx);
+    "vfms"    "cccc 1110 1D10 nnnn dddd 101z N1M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfms, z, (d, D), (n, N), (m, M), cx);
+    "vmov"    "cccc 1110 1D11 iiii dddd 101z 0000 iiii" VFP3 [D i d z; cx] => Vfp(V::MovImm { double: z == 1, d: vreg(z, d, D, cx)?, bits: expand_imm(z == 1, i) });
+    "vmov"    "cccc 1110 1D11 0000 dddd 101z 01M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vmov, z, (d, D), (m, M), cx);
+    "vabs"    "cccc 1110 1D11 0000 dddd 101z 11M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vabs, z, (d, D), (m, M), cx);
+    "vneg"    "cccc 1110 1D11 0001 dddd 101z 01M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vneg, z, (d, D), (m, M), cx);
+    "vsqrt"   "cccc 1110 1D11 0001 dddd 101z 11M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vsqrt, z, (d, D), (m, M), cx);
+    "vcmp"    "cccc 1110 1D11 0100 dddd 101z 01M0 mmmm" VFP2 [D d z M m; cx] => Vfp(V::Cmp { double: z == 1, signal: false, d: vreg(z, d, D, cx)?, m: Some(vreg(z, m, M, cx)?) });
+    "vcmpe"   "cccc 1110 1D11 0100 dddd 101z 11M0 mmmm" VFP2 [D d z M m; cx] => Vfp(V::Cmp { double: z == 1, signal: true, d: vreg(z, d, D, cx)?, m: Some(vreg(z, m, M, cx)?) });
+    "vcmp"    "cccc 1110 1D11 0101 dddd 101z 0100 0000" VFP2 [D d z; cx] => Vfp(V::Cmp { double: z == 1, signal: false, d: vreg(z, d, D, cx)?, m: None });
+    "vcmpe"   "cccc 1110 1D11 0101 dddd 101z 1100 0000" VFP2 [D d z; cx] => Vfp(V::Cmp { double: z == 1, signal: true, d: vreg(z, d, D, cx)?, m: None });
+
+    // Conversions.
+    "vcvtb"   "cccc 1110 1D11 001k dddd 1010 01M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, top: false, d: sreg(d, D), m: sreg(m, M) });
+    "vcvtt"   "cccc 1110 1D11 001k dddd 1010 11M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, top: true, d: sreg(d, D), m: sreg(m, M) });
+    "vcvt"    "cccc 1110 1D11 0111 dddd 1010 11M0 mmmm" VFP2 [D d M m; cx] => Vfp(V::CvtFloat { to_double: true, d: vreg(1, d, D, cx)?, m: sreg(m, M) });
+    "vcvt"    "cccc 1110 1D11 0111 dddd 1011 11M0 mmmm" VFP2 [D d M m; cx] => Vfp(V::CvtFloat { to_double: false, d: sreg(d, D), m: vreg(1, m, M, cx)? });
+    "vcvt"    "cccc 1110 1D11 1000 dddd 101z s1M0 mmmm" VFP2 [D d z s M m; cx] => Vfp(V::CvtFromInt { double: z == 1, signed: s == 1, d: vreg(z, d, D, cx)?, m: sreg(m, M) });
+    "vcvtr"   "cccc 1110 1D11 110s dddd 101z 01M0 mmmm" VFP2 [D s d z M m; cx] => Vfp(V::CvtToInt { double: z == 1, signed: s == 1, round_zero: false, d: sreg(d, D), m: vreg(z, m, M, cx)? });
+    "vcvt"    "cccc 1110 1D11 110s dddd 101z 11M0 mmmm" VFP2 [D s d z M m; cx] => Vfp(V::CvtToInt { double: z == 1, signed: s == 1, round_zero: true, d: sreg(d, D), m: vreg(z, m, M, cx)? });
+    "vcvt"    "cccc 1110 1D11 1k1u dddd 101z x1i0 jjjj" VFP3 [D k u d z x i j; cx] => fixed(z, (d, D), k, u, x, j << 1 | i, cx);
+
+    // Moves to and from core registers.
+    "vmov"    "cccc 1110 000l nnnn tttt 1010 N001 0000" VFP2 [l n t N] => Vfp(V::MovCore { to_core: l == 1, rt: r(t), s: sreg(n, N) });
+    "vmov"    "cccc 1110 00il nnnn tttt 1011 N001 0000" VFP2 [i l n t N; cx] => Vfp(V::MovLane { to_core: l == 1, rt: r(t), d: vreg(1, n, N, cx)?, index: i as u8 });
+    "vmov"    "cccc 1100 010l uuuu tttt 1010 00M1 mmmm" VFP2 [l u t M m] => pair(l == 1, t, u, false, sreg(m, M));
+    "vmov"    "cccc 1100 010l uuuu tttt 1011 00M1 mmmm" VFP2 [l u t M m; cx] => pair(l == 1, t, u, true, vreg(1, m, M, cx)?);
+    "vmrs"    "cccc 1110 1111 kkkk tttt 1010 0001 0000" VFP2 [k t; cx] => system(true, k, r(t), cx);
+    "vmsr"    "cccc 1110 1110 kkkk tttt 1010 0001 0000" VFP2 [k t; cx] => system(false, k, r(t), cx);
+
+    // Loads and stores.
+    "vstr"    "cccc 1101 uD00 nnnn dddd 101z iiii iiii" VFP2 [u D n d z i; cx] => Vfp(V::Store { double: z == 1, d: vreg(z, d, D, cx)?, rn: r(n), offset: offset(u, i) });
+    "vldr"    "cccc 1101 uD01 nnnn dddd 101z iiii iiii" VFP2 [u D n d z i; cx] => Vfp(V::Load { double: z == 1, d: vreg(z, d, D, cx)?, rn: r(n), offset: offset(u, i) });
+    "vstmia"  "cccc 1100 1Dw0 nnnn dddd 101z iiii iiii" VFP2 [D w n d z i; cx] => multiple(false, z, (d, D), n, i, (false, w), cx);
+    "vldmia"  "cccc 1100 1Dw1 nnnn dddd 101z iiii iiii" VFP2 [D w n d z i; cx] => multiple(true, z, (d, D), n, i, (false, w), cx);
+    "vstmdb"  "cccc 1101 0D10 nnnn dddd 101z iiii iiii" VFP2 [D n d z i; cx] => multiple(false, z, (d, D), n, i, (true, 1), cx);
+    "vldmdb"  "cccc 1101 0D11 nnnn dddd 101z iiii iiii" VFP2 [D n d z i; cx] => multiple(true, z, (d, D), n, i, (true, 1), cx);
+
+    // ARMv8: rounding to integral, half precision to and from double.
+    "vrint"   "cccc 1110 1-11 0110 ---- 101- -1-0 ----" V8 [] => Unimplemented;
+    "vrint"   "cccc 1110 1-11 0111 ---- 101- 01-0 ----" V8 [] => Unimplemented;
+    "vcvt"    "cccc 1110 1-11 001- ---- 1011 -1-0 ----" V8 [] => Unimplemented;
+    // Advanced SIMD: 8 and 16-bit lanes to and from core registers, VDUP.
+    "vmov"    "cccc 1110 -1-- ---- ---- 1011 ---1 0000" NEON [] => Unimplemented;
+    "vmov"    "cccc 1110 -0-- ---- ---- 1011 --11 0000" NEON [] => Unimplemented;
+    "vdup"    "cccc 1110 1--0 ---- ---- 1011 -0-1 0000" NEON ^1 [] => Unimplemented;
+};
+
+/// The ARMv8 additions to VFP in the unconditional space.
+#[rustfmt::skip]
+pub const UNCONDITIONAL: &[Row] = rows! {
+    "vsel"    "1111 1110 0--- ---- ---- 101- -0-0 ----" V8 [] => Unimplemented;
+    "vmaxnm"  "1111 1110 1-00 ---- ---- 101- -0-0 ----" V8 [] => Unimplemented;
+    "vminnm"  "1111 1110 1-00 ---- ---- 101- -1-0 ----" V8 [] => Unimplemented;
+    "vrint"   "1111 1110 1-11 10-- ---- 101- 01-0 ----" V8 [] => Unimplemented;
+    "vcvt"    "1111 1110 1-11 11-- ---- 101- -1-0 ----" V8 [] => Unimplemented;
+};
