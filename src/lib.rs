@@ -8,6 +8,7 @@ pub mod diag;
 pub mod exec;
 pub mod ir;
 pub mod isa;
+pub mod lift;
 pub mod linux;
 pub mod mem;
 pub mod softfp;

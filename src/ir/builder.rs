@@ -115,6 +115,16 @@ impl Builder {
         self.regs[usize::from(r)] = v;
     }
 
+    /// The constant that guest register `r` is known to hold at this point of the block.
+    pub fn known_const(&self, r: u8) -> Option<u32> {
+        let v = self.regs[usize::from(r)];
+        if v.is_none() {
+            return None;
+        }
+        let inst = &self.block.insts[v.index()];
+        (inst.op == Op::Const).then_some(inst.imm)
+    }
+
     pub fn get_s(&mut self, i: u8) -> Value {
         let n = usize::from(i);
         if self.s[n].is_none() {
@@ -285,6 +295,61 @@ impl Builder {
             imm: target,
             ..Inst::new(Op::Jump)
         });
+    }
+
+    pub fn exit_if_zero(&mut self, v: Value, target: u32) {
+        self.push(Inst {
+            a: v,
+            imm: target,
+            ..Inst::new(Op::ExitIfZero)
+        });
+    }
+
+    pub fn exit_if_nonzero(&mut self, v: Value, target: u32) {
+        self.push(Inst {
+            a: v,
+            imm: target,
+            ..Inst::new(Op::ExitIfNonZero)
+        });
+    }
+
+    /// Return to `target`; see [`Op::Return`].
+    pub fn ret(&mut self, target: Value) {
+        self.op1(Op::Return, target);
+    }
+
+    pub fn jump_ind(&mut self, target: Value) {
+        self.op1(Op::JumpInd, target);
+    }
+
+    /// SIGBUS unless `a & mask` is 0.
+    pub fn check_align(&mut self, a: Value, mask: u32) {
+        self.push(Inst {
+            a,
+            imm2: mask,
+            ..Inst::new(Op::CheckAlign)
+        });
+    }
+
+    /// One operand and a bit field `lsb`, `width` (Ubfx, Sbfx).
+    pub fn field(&mut self, op: Op, a: Value, lsb: u32, width: u32) -> Value {
+        self.push(Inst {
+            a,
+            imm: lsb,
+            imm2: width,
+            ..Inst::new(op)
+        })
+    }
+
+    /// `a` with the field at `lsb` replaced by the low `width` bits of `b`.
+    pub fn bfi(&mut self, a: Value, b: Value, lsb: u32, width: u32) -> Value {
+        self.push(Inst {
+            a,
+            b,
+            imm: lsb,
+            imm2: width,
+            ..Inst::new(Op::Bfi)
+        })
     }
 
     pub fn call(&mut self, target: u32, ret: u32) {
