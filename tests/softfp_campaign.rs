@@ -2,9 +2,10 @@
 //! `cargo test --release --test softfp_campaign -- TRIALS [SEED]`. Without a number, a short run.
 
 mod onestep;
+mod random;
 mod softfp_ops;
 
-use onestep::Random;
+use random::Random;
 use softfp_ops::{cases, differences, random_trials};
 use std::process::ExitCode;
 

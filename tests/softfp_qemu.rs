@@ -2,9 +2,10 @@
 //! special values, and every half-precision value.
 
 mod onestep;
+mod random;
 mod softfp_ops;
 
-use onestep::Random;
+use random::Random;
 use softfp_ops::{Case, Kind, Trial, cases, differences, random_trials, specials};
 
 /// Every combination of RMode, FZ, DN and AHP, as FPSCR bits 26 to 22.

@@ -1,6 +1,7 @@
 //! The VFP instructions that `softfp` answers for: how qemu-arm executes each, and which operation it is here.
 
-use super::onestep::{In, Out, Random, qemu};
+use super::onestep::{In, Out, qemu};
+use super::random::Random;
 use emu::ir::interp::fp_op;
 use emu::ir::ops::Op;
 use emu::softfp::{Mode, Status};
