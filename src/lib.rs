@@ -11,5 +11,6 @@ pub mod isa;
 pub mod lift;
 pub mod linux;
 pub mod mem;
+pub mod opt;
 pub mod softfp;
 pub mod x64;

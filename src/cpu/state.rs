@@ -55,6 +55,8 @@ pub struct CpuState {
     pub d: [u64; 32],
 
     // From here on: the translator's.
+    /// Sign bits and magnitude masks: single sign, double sign, single magnitude, double magnitude.
+    pub fp_masks: [[u64; 2]; 4],
     /// Host stack pointer of translated code while outside it.
     pub jit_sp: u64,
     /// Host stack pointer of the run loop while inside translated code.
@@ -115,6 +117,7 @@ impl CpuState {
             call_args: [0; 4],
             helpers: [0; 32],
             spill: [0; 32],
+            fp_masks: [[1 << 31, 0], [1 << 63, 0], [0x7fff_ffff, 0], [i64::MAX as u64, 0]],
             host_mxcsr: 0x1f80,
             pad2: 0,
             machine: 0,
@@ -213,3 +216,5 @@ pub fn nzcv_to_fp_cmp(nzcv: u32) -> u8 {
 }
 
 const _: () = assert!(std::mem::offset_of!(CpuState, d) == STATE_BIAS);
+// Operands of 16-byte SSE instructions.
+const _: () = assert!(std::mem::offset_of!(CpuState, fp_masks) % 16 == 0);

@@ -183,6 +183,8 @@ macro_rules! ops {
 
 ops! {
     // --- structure ---
+    /// Nothing (what dead operations become).
+    Nop None "" NONE;
     /// Start of the guest instruction at address `imm`; `aux` bit 0 is the T bit, `imm2` ITSTATE before it.
     InsnStart None "" NONE;
     /// Jump to label `imm` unless `cond` holds.
@@ -427,7 +429,7 @@ ops! {
     Return None "i" CONTROL | TERMINATOR;
     /// Any other computed jump.
     JumpInd None "i" CONTROL | TERMINATOR;
-    /// System call `imm`; continues at `imm2`.
+    /// System call `imm`; continues at `imm2` with ITSTATE `aux`.
     Svc None "" CONTROL | TERMINATOR;
     /// Leave translated code: `aux` is a [`Trap`], `imm` its argument, the pc is that of the instruction.
     Trap None "" CONTROL | TERMINATOR;
@@ -486,6 +488,28 @@ impl Inst {
             imm: 0,
             imm2: 0,
         }
+    }
+
+    /// Flags that the operation reads; with `precise`, one that may fault reads them all (a fault shows them).
+    pub fn flags_read(&self, precise: bool) -> Flags {
+        let e = self.op.effects();
+        let mut f = Flags::NONE;
+        if e & effect::READS_C != 0 {
+            f = f | Flags::C;
+        }
+        if e & effect::READS_COND != 0 {
+            f = f | Flags::read_by(self.cond);
+        }
+        // A shift by register with amount 0 leaves C as it was.
+        if matches!(self.op, Op::ShlReg | Op::ShrReg | Op::SarReg | Op::RorReg)
+            && self.flags.intersects(Flags::C)
+        {
+            f = f | Flags::C;
+        }
+        if e & effect::READS_NZCV != 0 || precise && e & effect::FAULT != 0 {
+            f = Flags::NZCV;
+        }
+        f
     }
 
     pub fn operands(&self) -> [Value; 3] {

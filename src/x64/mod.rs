@@ -1,5 +1,15 @@
 //! IR to x86-64 machine code: register allocation, emission, stubs, side tables for precise faults.
 
+mod alloc;
+pub mod asm;
 pub mod code;
+mod control;
+mod emit;
+mod flags;
+pub mod fp;
+mod int;
+mod mem;
 pub mod regs;
 pub mod stubs;
+
+pub use emit::{HostFeatures, Options, compile};

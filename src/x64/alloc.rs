@@ -1,0 +1,442 @@
+//! Where values are: pinned registers, three scratch registers, XMM registers, the state, spill slots.
+//!
+//! A value read from a guest register *is* that register's home until the register is overwritten; if it is still
+//! needed then, it moves to a scratch register first. Values from r8-r11 and VFP registers may be dropped at any time:
+//! their home is memory, and every write to them goes through to it at once.
+
+use super::asm::{Enc, Mem, Rm};
+use super::emit::{Emitter, NOWHERE};
+use super::regs::{PINNED, RAX, RCX, RDX, d_disp, disp, s_disp};
+use crate::cpu::state::CpuState;
+use crate::ir::ops::{Op, Type, Value};
+use std::mem::offset_of;
+
+const SCRATCH: [u8; 3] = [RCX, RDX, RAX];
+
+fn spill_mem(slot: u8) -> Mem {
+    Mem::state(disp(offset_of!(CpuState, spill) + 8 * usize::from(slot)))
+}
+
+impl Emitter<'_> {
+    /// The constant that `v` is.
+    pub(super) fn imm(&self, v: Value) -> Option<u32> {
+        let inst = &self.block.insts[v.index()];
+        (inst.op == Op::Const).then_some(inst.imm)
+    }
+
+    fn is_64(&self, v: Value) -> bool {
+        self.block.insts[v.index()].op.result() == Type::I64
+    }
+
+    /// Whether `v` is needed after the current instruction.
+    pub(super) fn lives_on(&self, v: Value) -> bool {
+        self.last_use[v.index()] > self.at as u32
+    }
+
+    /// The guest register that holds `v`, a pinned one first.
+    fn home_of(&self, v: Value) -> Option<u8> {
+        let mut memory = None;
+        for r in 0..15 {
+            if self.home[r] == v {
+                if PINNED[r].is_some() {
+                    return Some(r as u8);
+                }
+                memory = Some(r as u8);
+            }
+        }
+        memory
+    }
+
+    /// Register or memory operand that holds `v`, without moving anything; `None` for constants not in a register.
+    fn where_is(&self, v: Value) -> Option<Rm> {
+        let p = self.places[v.index()];
+        if p.gpr != NOWHERE {
+            return Some(Rm::Reg(p.gpr));
+        }
+        if let Some(r) = self.home_of(v) {
+            return Some(match PINNED[usize::from(r)] {
+                Some(h) => Rm::Reg(h),
+                None => Rm::Mem(Self::reg_mem(r)),
+            });
+        }
+        (p.spill != NOWHERE).then(|| Rm::Mem(spill_mem(p.spill)))
+    }
+
+    /// `v` as a 32-bit register or memory operand. The register is locked until the instruction is done.
+    pub(super) fn rm(&mut self, v: Value) -> Rm {
+        match self.where_is(v) {
+            Some(Rm::Reg(r)) => {
+                self.lock(r);
+                Rm::Reg(r)
+            }
+            Some(m) => m,
+            None => Rm::Reg(self.reg(v)),
+        }
+    }
+
+    /// `v` in a register (32 bits zero-extended, or 64), locked until the instruction is done.
+    pub(super) fn reg(&mut self, v: Value) -> u8 {
+        if let Some(Rm::Reg(r)) = self.where_is(v) {
+            self.lock(r);
+            return r;
+        }
+        let r = self.alloc_gpr();
+        self.load_into(r, v);
+        self.occupy(r, v);
+        r
+    }
+
+    /// `v` copied to scratch register `r`, which the caller has taken and may destroy.
+    pub(super) fn copy_to(&mut self, r: u8, v: Value) {
+        match self.where_is(v) {
+            Some(Rm::Reg(s)) if self.is_64(v) => self.asm.mov_rr64(r, s),
+            Some(Rm::Reg(s)) => self.asm.mov_rr(r, s),
+            _ => self.load_into(r, v),
+        }
+    }
+
+    fn load_into(&mut self, r: u8, v: Value) {
+        let inst = self.block.insts[v.index()];
+        match (self.where_is(v), inst.op) {
+            (Some(rm), _) if self.is_64(v) => self.asm.op(Enc::new(0x8b).w(), r, rm),
+            (Some(rm), _) => self.asm.mov_rm(r, rm),
+            (None, Op::Const64) => self
+                .asm
+                .mov_ri64(r, u64::from(inst.imm2) << 32 | u64::from(inst.imm)),
+            (None, _) => {
+                debug_assert_eq!(inst.op, Op::Const, "{v:?} is nowhere");
+                self.asm.mov_ri(r, inst.imm);
+            }
+        }
+    }
+
+    pub(super) fn lock(&mut self, r: u8) {
+        self.locked |= 1 << r;
+    }
+
+    fn occupy(&mut self, r: u8, v: Value) {
+        self.gpr_holds[usize::from(r)] = v;
+        self.places[v.index()].gpr = r;
+        self.lock(r);
+    }
+
+    /// A free scratch register, locked; whoever held it has been moved away.
+    pub(super) fn alloc_gpr(&mut self) -> u8 {
+        for r in SCRATCH {
+            if self.gpr_holds[usize::from(r)].is_none() && self.locked & 1 << r == 0 {
+                self.lock(r);
+                return r;
+            }
+        }
+        let victim = SCRATCH
+            .into_iter()
+            .filter(|r| self.locked & 1 << r == 0)
+            .max_by_key(|r| self.last_use[self.gpr_holds[usize::from(*r)].index()]);
+        let Some(r) = victim else {
+            unreachable!(
+                "an operation needs more than three scratch registers: {:?}",
+                self.block.insts[self.at]
+            )
+        };
+        self.evict(r);
+        self.lock(r);
+        r
+    }
+
+    /// Takes the scratch register `r` itself, locked; a value in it moves elsewhere.
+    pub(super) fn take(&mut self, r: u8) {
+        if !self.gpr_holds[usize::from(r)].is_none() {
+            self.evict(r);
+        }
+        self.lock(r);
+    }
+
+    /// Frees scratch register `r`: its value stays available somewhere else if it is still needed.
+    fn evict(&mut self, r: u8) {
+        let v = self.gpr_holds[usize::from(r)];
+        self.gpr_holds[usize::from(r)] = Value::NONE;
+        self.places[v.index()].gpr = NOWHERE;
+        self.locked &= !(1 << r);
+        let needed = self.last_use[v.index()] >= self.at as u32;
+        if !needed || self.where_is(v).is_some() || self.is_const(v) {
+            return;
+        }
+        let free = SCRATCH
+            .into_iter()
+            .find(|s| *s != r && self.gpr_holds[usize::from(*s)].is_none() && self.locked & 1 << s == 0);
+        match free {
+            Some(s) => {
+                if self.is_64(v) {
+                    self.asm.mov_rr64(s, r);
+                } else {
+                    self.asm.mov_rr(s, r);
+                }
+                self.gpr_holds[usize::from(s)] = v;
+                self.places[v.index()].gpr = s;
+            }
+            None => {
+                let slot = self.new_slot();
+                self.asm.op(Enc::new(0x89).w(), r, spill_mem(slot).into());
+                self.places[v.index()].spill = slot;
+            }
+        }
+    }
+
+    fn is_const(&self, v: Value) -> bool {
+        matches!(self.block.insts[v.index()].op, Op::Const | Op::Const64)
+    }
+
+    fn new_slot(&mut self) -> u8 {
+        let slot = (!self.spill_used).trailing_zeros() as u8;
+        assert!(slot < 32, "out of spill slots");
+        self.spill_used |= 1 << slot;
+        slot
+    }
+
+    /// Destination register of the value that the current instruction defines: the pinned register it is
+    /// going to, or a scratch register. The operands' registers must have been asked for before.
+    pub(super) fn def(&mut self) -> u8 {
+        if let Some(h) = self.def_hinted() {
+            return h;
+        }
+        let r = self.alloc_gpr();
+        self.occupy(r, Value(self.at as u32));
+        r
+    }
+
+    /// As [`Emitter::def`], but takes over the register of operand `a` if that is a scratch register and `a` dies here.
+    pub(super) fn def_over(&mut self, a: Value) -> u8 {
+        if let Some(h) = self.def_hinted() {
+            return h;
+        }
+        if !a.is_none() && !self.lives_on(a) {
+            let r = self.places[a.index()].gpr;
+            if r != NOWHERE {
+                self.places[a.index()].gpr = NOWHERE;
+                self.occupy(r, Value(self.at as u32));
+                return r;
+            }
+        }
+        self.def()
+    }
+
+    /// The pinned register the current value is going to, if nothing that is still needed lives only there.
+    fn def_hinted(&mut self) -> Option<u8> {
+        let r = self.hint[self.at];
+        if r == NOWHERE {
+            return None;
+        }
+        let old = self.home[usize::from(r)];
+        if !old.is_none() && self.lives_on(old) {
+            self.home[usize::from(r)] = Value::NONE;
+            let elsewhere = self.where_is(old).is_some();
+            self.home[usize::from(r)] = old;
+            if !elsewhere {
+                return None;
+            }
+        }
+        self.home[usize::from(r)] = Value(self.at as u32);
+        PINNED[usize::from(r)]
+    }
+
+    /// The current instruction's result is in scratch register `r` (taken by the caller).
+    pub(super) fn def_in(&mut self, r: u8) {
+        self.occupy(r, Value(self.at as u32));
+    }
+
+    /// Guest register `r` is about to be overwritten: saves the value that lives there if it is needed later.
+    pub(super) fn leave_home(&mut self, r: u8) {
+        let old = self.home[usize::from(r)];
+        if old.is_none() {
+            return;
+        }
+        self.home[usize::from(r)] = Value::NONE;
+        if self.lives_on(old) && self.where_is(old).is_none() && !self.is_const(old) {
+            self.home[usize::from(r)] = old;
+            let s = self.alloc_gpr();
+            self.load_into(s, old);
+            self.occupy(s, old);
+            self.home[usize::from(r)] = Value::NONE;
+        }
+    }
+
+    /// After an instruction: registers of values that are no longer needed are free, nothing is locked.
+    pub(super) fn release(&mut self) {
+        self.locked = 0;
+        self.xlocked = 0;
+        for r in SCRATCH {
+            let v = self.gpr_holds[usize::from(r)];
+            if !v.is_none() && !self.lives_on(v) {
+                self.gpr_holds[usize::from(r)] = Value::NONE;
+                self.places[v.index()].gpr = NOWHERE;
+            }
+        }
+        if self.spill_used != 0 {
+            self.free_slots();
+        }
+    }
+
+    fn free_slots(&mut self) {
+        let mut used = 0;
+        for (v, p) in self.places.iter().enumerate() {
+            if p.spill != NOWHERE && self.last_use[v] > self.at as u32 {
+                used |= 1 << p.spill;
+            }
+        }
+        self.spill_used = used;
+    }
+
+    /// At a join nothing is known of registers.
+    pub(super) fn forget_homes(&mut self) {
+        self.home = [Value::NONE; 15];
+        self.home_s = [Value::NONE; 32];
+        self.home_d = [Value::NONE; 32];
+    }
+
+    // --- XMM registers ---
+
+    /// Memory home of the floating-point value `v`.
+    pub(super) fn fp_mem(&self, v: Value) -> Option<Mem> {
+        let p = self.places[v.index()];
+        if self.block.insts[v.index()].op.result() == Type::F64 {
+            if let Some(d) = self.home_d.iter().position(|h| *h == v) {
+                return Some(Mem::state(d_disp(d as u8)));
+            }
+        } else if let Some(s) = self.home_s.iter().position(|h| *h == v) {
+            return Some(Mem::state(s_disp(s as u8)));
+        }
+        (p.spill != NOWHERE).then(|| spill_mem(p.spill))
+    }
+
+    /// `v` as XMM or memory operand.
+    pub(super) fn xrm(&mut self, v: Value) -> Rm {
+        let x = self.places[v.index()].xmm;
+        if x != NOWHERE {
+            self.xlocked |= 1 << x;
+            return Rm::Reg(x);
+        }
+        match self.fp_mem(v) {
+            Some(m) => Rm::Mem(m),
+            None => unreachable!("{v:?} is nowhere"),
+        }
+    }
+
+    /// `v` in an XMM register, locked.
+    pub(super) fn xmm(&mut self, v: Value) -> u8 {
+        match self.xrm(v) {
+            Rm::Reg(x) => x,
+            Rm::Mem(m) => {
+                let x = self.alloc_xmm();
+                let double = self.block.insts[v.index()].op.result() == Type::F64;
+                self.asm.op(
+                    Enc::of(0x10).prefix(if double { 0xf2 } else { 0xf3 }),
+                    x,
+                    m.into(),
+                );
+                self.occupy_xmm(x, v);
+                x
+            }
+        }
+    }
+
+    pub(super) fn occupy_xmm(&mut self, x: u8, v: Value) {
+        self.xmm_holds[usize::from(x)] = v;
+        self.places[v.index()].xmm = x;
+        self.xlocked |= 1 << x;
+    }
+
+    /// Destination XMM register of the current instruction.
+    pub(super) fn def_xmm(&mut self) -> u8 {
+        let x = self.alloc_xmm();
+        self.occupy_xmm(x, Value(self.at as u32));
+        x
+    }
+
+    /// A free XMM register, locked.
+    pub(super) fn alloc_xmm(&mut self) -> u8 {
+        for pass in 0..2 {
+            for _ in 0..16 {
+                let x = self.next_xmm;
+                self.next_xmm = (self.next_xmm + 1) % 16;
+                if self.xlocked & 1 << x != 0 {
+                    continue;
+                }
+                let v = self.xmm_holds[usize::from(x)];
+                let needed = !v.is_none() && self.last_use[v.index()] >= self.at as u32;
+                if pass == 0 && needed {
+                    continue;
+                }
+                if !v.is_none() {
+                    self.evict_xmm(x);
+                }
+                self.xlocked |= 1 << x;
+                return x;
+            }
+        }
+        unreachable!("an operation locks all XMM registers")
+    }
+
+    pub(super) fn evict_xmm(&mut self, x: u8) {
+        let v = self.xmm_holds[usize::from(x)];
+        if v.is_none() {
+            return;
+        }
+        if self.last_use[v.index()] >= self.at as u32 && self.fp_mem(v).is_none() {
+            let slot = self.new_slot();
+            self.asm.op(Enc::of(0x11).prefix(0xf2), x, spill_mem(slot).into());
+            self.places[v.index()].spill = slot;
+        }
+        self.xmm_holds[usize::from(x)] = Value::NONE;
+        self.places[v.index()].xmm = NOWHERE;
+    }
+
+    /// VFP memory `[byte offset, +len)` of the register file is about to be overwritten: values that live only there move.
+    pub(super) fn leave_fp_home(&mut self, s_first: usize, s_count: usize) {
+        for s in s_first..s_first + s_count {
+            if s < 32 {
+                let v = self.home_s[s];
+                if !v.is_none() {
+                    self.leave_one(v);
+                    self.home_s[s] = Value::NONE;
+                }
+            }
+        }
+        let d = s_first / 2;
+        let v = self.home_d[d];
+        if !v.is_none() {
+            self.leave_one(v);
+            self.home_d[d] = Value::NONE;
+        }
+    }
+
+    fn leave_one(&mut self, v: Value) {
+        if self.lives_on(v) && self.places[v.index()].xmm == NOWHERE {
+            self.xmm(v);
+        }
+    }
+
+    /// Before a call to Rust: scratch and XMM values that are needed later go to memory.
+    pub(super) fn save_all(&mut self) {
+        for r in SCRATCH {
+            let v = self.gpr_holds[usize::from(r)];
+            if v.is_none() {
+                continue;
+            }
+            if self.last_use[v.index()] >= self.at as u32 {
+                self.gpr_holds[usize::from(r)] = Value::NONE;
+                self.places[v.index()].gpr = NOWHERE;
+                if self.where_is(v).is_none() && !self.is_const(v) {
+                    let slot = self.new_slot();
+                    self.asm.op(Enc::new(0x89).w(), r, spill_mem(slot).into());
+                    self.places[v.index()].spill = slot;
+                }
+            } else {
+                self.gpr_holds[usize::from(r)] = Value::NONE;
+                self.places[v.index()].gpr = NOWHERE;
+            }
+        }
+        for x in 0..16 {
+            self.evict_xmm(x);
+        }
+    }
+}

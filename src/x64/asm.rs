@@ -1,0 +1,492 @@
+//! A typed layer over the assembler: the operand forms that blocks are made of, in their shortest encodings.
+//!
+//! `dynasm!` spells an instruction with run-time registers in its longest form (REX, SIB and 32-bit displacement
+//! always), so forms whose registers are only known at run time go through [`Asm::op`], which encodes
+//! prefix, opcode and ModRM into the same buffer; everything with fixed registers is `dynasm!`. All register
+//! operands are 32 bits wide unless a method says 64: a 32-bit destination clears the upper half, which is what
+//! keeps every guest value zero-extended (see `regs`).
+
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+
+/// A memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mem {
+    pub base: Option<u8>,
+    /// Register and shift (0-3).
+    pub index: Option<(u8, u8)>,
+    pub disp: i32,
+    /// Address computed modulo 2^32 (the 0x67 prefix).
+    pub addr32: bool,
+    /// Relative to the gs base.
+    pub gs: bool,
+}
+
+impl Mem {
+    /// `[base + disp]`.
+    pub fn at(base: u8, disp: i32) -> Mem {
+        Mem {
+            base: Some(base),
+            index: None,
+            disp,
+            addr32: false,
+            gs: false,
+        }
+    }
+
+    /// `[rbp + disp]`: in the CPU state.
+    pub fn state(disp: i32) -> Mem {
+        Mem::at(super::regs::RBP, disp)
+    }
+}
+
+/// A register or memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rm {
+    Reg(u8),
+    Mem(Mem),
+}
+
+impl From<Mem> for Rm {
+    fn from(m: Mem) -> Rm {
+        Rm::Mem(m)
+    }
+}
+
+/// An instruction's encoding apart from its operands.
+#[derive(Clone, Copy)]
+pub struct Enc {
+    /// Mandatory prefix (0x66, 0xf2, 0xf3) or 0.
+    pub prefix: u8,
+    /// 0: one-byte opcodes, 1: 0f, 2: 0f 38, 3: 0f 3a.
+    pub map: u8,
+    pub opcode: u8,
+    pub w: bool,
+    /// The register operands are bytes: sil and dil need a REX prefix.
+    pub byte: bool,
+}
+
+impl Enc {
+    pub const fn new(opcode: u8) -> Enc {
+        Enc {
+            prefix: 0,
+            map: 0,
+            opcode,
+            w: false,
+            byte: false,
+        }
+    }
+    pub const fn of(opcode: u8) -> Enc {
+        Enc {
+            prefix: 0,
+            map: 1,
+            opcode,
+            w: false,
+            byte: false,
+        }
+    }
+    pub const fn prefix(mut self, p: u8) -> Enc {
+        self.prefix = p;
+        self
+    }
+    pub const fn map(mut self, m: u8) -> Enc {
+        self.map = m;
+        self
+    }
+    pub const fn w(mut self) -> Enc {
+        self.w = true;
+        self
+    }
+    pub const fn byte(mut self) -> Enc {
+        self.byte = true;
+        self
+    }
+}
+
+/// The eight classic operations; the discriminant is the opcode group number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Alu {
+    Add = 0,
+    Or = 1,
+    Adc = 2,
+    Sbb = 3,
+    And = 4,
+    Sub = 5,
+    Xor = 6,
+    Cmp = 7,
+}
+
+/// Shifts and rotates; the discriminant is the opcode extension.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Sh {
+    Ror = 1,
+    Rcr = 3,
+    Shl = 4,
+    Shr = 5,
+    Sar = 7,
+}
+
+/// x86 condition codes, as encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cc {
+    O = 0,
+    No = 1,
+    B = 2,
+    Ae = 3,
+    E = 4,
+    Ne = 5,
+    Be = 6,
+    A = 7,
+    S = 8,
+    Ns = 9,
+    P = 10,
+    Np = 11,
+    L = 12,
+    Ge = 13,
+    Le = 14,
+    G = 15,
+}
+
+impl Cc {
+    pub fn invert(self) -> Cc {
+        use Cc::*;
+        [No, O, Ae, B, Ne, E, A, Be, Ns, S, Np, P, Ge, L, G, Le][self as usize]
+    }
+}
+
+/// The assembly buffer.
+pub struct Asm {
+    pub ops: VecAssembler<X64Relocation>,
+}
+
+impl Default for Asm {
+    fn default() -> Self {
+        Asm::new()
+    }
+}
+
+impl Asm {
+    pub fn new() -> Asm {
+        Asm {
+            ops: VecAssembler::new_with_capacity(0, 1024, 0, 0, 8, 8, 16),
+        }
+    }
+
+    /// Bytes so far.
+    pub fn pos(&self) -> u32 {
+        self.ops.offset().0 as u32
+    }
+
+    pub fn new_label(&mut self) -> DynamicLabel {
+        self.ops.new_dynamic_label()
+    }
+
+    pub fn bind(&mut self, l: DynamicLabel) {
+        self.ops.dynamic_label(l);
+    }
+
+    /// Any instruction of the form `opcode reg, rm`, `imm_len` immediate bytes to follow (they matter for nothing
+    /// here: no operand is relative to rip).
+    pub fn op(&mut self, e: Enc, reg: u8, rm: Rm) {
+        let (mut rex_b, mut rex_x, mut force) = (0, 0, false);
+        match rm {
+            Rm::Reg(r) => {
+                rex_b = r >> 3;
+                force = e.byte && (4..8).contains(&r);
+            }
+            Rm::Mem(m) => {
+                if m.gs {
+                    self.ops.push(0x65);
+                }
+                if m.addr32 {
+                    self.ops.push(0x67);
+                }
+                if let Some(b) = m.base {
+                    rex_b = b >> 3;
+                }
+                if let Some((i, _)) = m.index {
+                    rex_x = i >> 3;
+                }
+            }
+        }
+        if e.prefix != 0 {
+            self.ops.push(e.prefix);
+        }
+        force |= e.byte && (4..8).contains(&reg);
+        let rex = u8::from(e.w) << 3 | (reg >> 3) << 2 | rex_x << 1 | rex_b;
+        if rex != 0 || force {
+            self.ops.push(0x40 | rex);
+        }
+        match e.map {
+            0 => {}
+            1 => self.ops.push(0x0f),
+            2 => self.ops.extend(&[0x0f, 0x38]),
+            _ => self.ops.extend(&[0x0f, 0x3a]),
+        }
+        self.ops.push(e.opcode);
+        self.modrm(reg & 7, rm);
+    }
+
+    /// The VEX-encoded three-operand form `opcode reg, vvvv, rm`.
+    pub fn vex(&mut self, e: Enc, reg: u8, vvvv: u8, rm: Rm) {
+        let (rex_b, rex_x) = match rm {
+            Rm::Reg(r) => (r >> 3, 0),
+            Rm::Mem(m) => (m.base.map_or(0, |b| b >> 3), m.index.map_or(0, |(i, _)| i >> 3)),
+        };
+        if let Rm::Mem(m) = rm {
+            if m.gs {
+                self.ops.push(0x65);
+            }
+            if m.addr32 {
+                self.ops.push(0x67);
+            }
+        }
+        let pp = match e.prefix {
+            0x66 => 1,
+            0xf3 => 2,
+            0xf2 => 3,
+            _ => 0,
+        };
+        let (r, x, b) = (reg >> 3 ^ 1, rex_x ^ 1, rex_b ^ 1);
+        let tail = (vvvv ^ 15) << 3 | pp;
+        if x == 1 && b == 1 && e.map == 1 && !e.w {
+            self.ops.extend(&[0xc5, r << 7 | tail]);
+        } else {
+            self.ops
+                .extend(&[0xc4, r << 7 | x << 6 | b << 5 | e.map, u8::from(e.w) << 7 | tail]);
+        }
+        self.ops.push(e.opcode);
+        self.modrm(reg & 7, rm);
+    }
+
+    fn modrm(&mut self, reg: u8, rm: Rm) {
+        let m = match rm {
+            Rm::Reg(r) => return self.ops.push(0xc0 | reg << 3 | r & 7),
+            Rm::Mem(m) => m,
+        };
+        let Some(base) = m.base else {
+            // No base: SIB with a 32-bit displacement (the form without SIB is relative to rip).
+            self.ops.push(reg << 3 | 4);
+            self.ops
+                .push(m.index.map_or(0x25, |(i, s)| s << 6 | (i & 7) << 3 | 5));
+            return self.ops.push_i32(m.disp);
+        };
+        let mode = if m.disp == 0 && base & 7 != 5 {
+            0
+        } else if i8::try_from(m.disp).is_ok() {
+            0x40
+        } else {
+            0x80
+        };
+        match m.index {
+            None if base & 7 != 4 => self.ops.push(mode | reg << 3 | base & 7),
+            None => self.ops.extend(&[mode | reg << 3 | 4, 0x24]),
+            Some((i, s)) => self
+                .ops
+                .extend(&[mode | reg << 3 | 4, s << 6 | (i & 7) << 3 | base & 7]),
+        }
+        match mode {
+            0 => {}
+            0x40 => self.ops.push_i8(m.disp as i8),
+            _ => self.ops.push_i32(m.disp),
+        }
+    }
+
+    /// `mov dst, src`; nothing if they are the same register.
+    pub fn mov_rr(&mut self, dst: u8, src: u8) {
+        if dst != src {
+            self.op(Enc::new(0x8b), dst, Rm::Reg(src));
+        }
+    }
+
+    /// 64-bit `mov dst, src`.
+    pub fn mov_rr64(&mut self, dst: u8, src: u8) {
+        if dst != src {
+            self.op(Enc::new(0x8b).w(), dst, Rm::Reg(src));
+        }
+    }
+
+    /// 32-bit load or register move.
+    pub fn mov_rm(&mut self, dst: u8, rm: Rm) {
+        match rm {
+            Rm::Reg(r) => self.mov_rr(dst, r),
+            Rm::Mem(_) => self.op(Enc::new(0x8b), dst, rm),
+        }
+    }
+
+    /// 32-bit store.
+    pub fn store(&mut self, m: Mem, src: u8) {
+        self.op(Enc::new(0x89), src, m.into());
+    }
+
+    /// `mov dst, imm32` without touching the flags.
+    pub fn mov_ri(&mut self, dst: u8, imm: u32) {
+        if dst >= 8 {
+            self.ops.push(0x41);
+        }
+        self.ops.push(0xb8 | dst & 7);
+        self.ops.push_u32(imm);
+    }
+
+    /// `mov dst64, imm64`.
+    pub fn mov_ri64(&mut self, dst: u8, imm: u64) {
+        if imm >> 32 == 0 {
+            return self.mov_ri(dst, imm as u32);
+        }
+        self.ops.push(0x48 | dst >> 3);
+        self.ops.push(0xb8 | dst & 7);
+        self.ops.push_u64(imm);
+    }
+
+    /// `mov dword [m], imm32`.
+    pub fn store_imm(&mut self, m: Mem, imm: u32) {
+        self.op(Enc::new(0xc7), 0, m.into());
+        self.ops.push_u32(imm);
+    }
+
+    /// `op dst, rm`.
+    pub fn alu(&mut self, op: Alu, dst: u8, rm: Rm) {
+        self.op(Enc::new((op as u8) << 3 | 3), dst, rm);
+    }
+
+    /// 64-bit `op dst, rm`.
+    pub fn alu64(&mut self, op: Alu, dst: u8, rm: Rm) {
+        self.op(Enc::new((op as u8) << 3 | 3).w(), dst, rm);
+    }
+
+    /// `op rm, imm`.
+    pub fn alu_i(&mut self, op: Alu, rm: Rm, imm: u32) {
+        if let Ok(b) = i8::try_from(imm as i32) {
+            self.op(Enc::new(0x83), op as u8, rm);
+            self.ops.push_i8(b);
+        } else if rm == Rm::Reg(0) {
+            self.ops.push((op as u8) << 3 | 5);
+            self.ops.push_u32(imm);
+        } else {
+            self.op(Enc::new(0x81), op as u8, rm);
+            self.ops.push_u32(imm);
+        }
+    }
+
+    /// `test a, b`.
+    pub fn test_rr(&mut self, a: u8, b: u8) {
+        self.op(Enc::new(0x85), b, Rm::Reg(a));
+    }
+
+    /// `test rm, imm32`.
+    pub fn test_ri(&mut self, rm: Rm, imm: u32) {
+        self.op(Enc::new(0xf7), 0, rm);
+        self.ops.push_u32(imm);
+    }
+
+    /// Shift by a constant, 1 to 31.
+    pub fn shift_i(&mut self, op: Sh, dst: u8, count: u8) {
+        if count == 1 {
+            self.op(Enc::new(0xd1), op as u8, Rm::Reg(dst));
+        } else {
+            self.op(Enc::new(0xc1), op as u8, Rm::Reg(dst));
+            self.ops.push(count);
+        }
+    }
+
+    /// 64-bit shift by a constant.
+    pub fn shift_i64(&mut self, op: Sh, dst: u8, count: u8) {
+        self.op(Enc::new(0xc1).w(), op as u8, Rm::Reg(dst));
+        self.ops.push(count);
+    }
+
+    /// Shift by cl.
+    pub fn shift_cl(&mut self, op: Sh, dst: u8) {
+        self.op(Enc::new(0xd3), op as u8, Rm::Reg(dst));
+    }
+
+    /// `lea dst, [m]`, 32-bit result.
+    pub fn lea(&mut self, dst: u8, m: Mem) {
+        self.op(Enc::new(0x8d), dst, m.into());
+    }
+
+    /// `not dst`.
+    pub fn not(&mut self, dst: u8) {
+        self.op(Enc::new(0xf7), 2, Rm::Reg(dst));
+    }
+
+    /// `neg dst`.
+    pub fn neg(&mut self, dst: u8) {
+        self.op(Enc::new(0xf7), 3, Rm::Reg(dst));
+    }
+
+    /// `imul dst, rm`.
+    pub fn imul(&mut self, dst: u8, rm: Rm) {
+        self.op(Enc::of(0xaf), dst, rm);
+    }
+
+    /// `cmovcc dst, rm`.
+    pub fn cmov(&mut self, cc: Cc, dst: u8, rm: Rm) {
+        self.op(Enc::of(0x40 | cc as u8), dst, rm);
+    }
+
+    /// `setcc` to a byte register or byte in memory.
+    pub fn setcc(&mut self, cc: Cc, rm: Rm) {
+        self.op(Enc::of(0x90 | cc as u8).byte(), 0, rm);
+    }
+
+    /// Forward or backward jump to a label of this block.
+    pub fn jcc(&mut self, cc: Cc, l: DynamicLabel) {
+        match cc {
+            Cc::O => dynasm!(self.ops; .arch x64; jo =>l),
+            Cc::No => dynasm!(self.ops; .arch x64; jno =>l),
+            Cc::B => dynasm!(self.ops; .arch x64; jb =>l),
+            Cc::Ae => dynasm!(self.ops; .arch x64; jae =>l),
+            Cc::E => dynasm!(self.ops; .arch x64; je =>l),
+            Cc::Ne => dynasm!(self.ops; .arch x64; jne =>l),
+            Cc::Be => dynasm!(self.ops; .arch x64; jbe =>l),
+            Cc::A => dynasm!(self.ops; .arch x64; ja =>l),
+            Cc::S => dynasm!(self.ops; .arch x64; js =>l),
+            Cc::Ns => dynasm!(self.ops; .arch x64; jns =>l),
+            Cc::P => dynasm!(self.ops; .arch x64; jp =>l),
+            Cc::Np => dynasm!(self.ops; .arch x64; jnp =>l),
+            Cc::L => dynasm!(self.ops; .arch x64; jl =>l),
+            Cc::Ge => dynasm!(self.ops; .arch x64; jge =>l),
+            Cc::Le => dynasm!(self.ops; .arch x64; jle =>l),
+            Cc::G => dynasm!(self.ops; .arch x64; jg =>l),
+        }
+    }
+
+    pub fn jmp(&mut self, l: DynamicLabel) {
+        dynasm!(self.ops; .arch x64; jmp =>l);
+    }
+
+    /// Pads with no-operations so that a 32-bit field `lead` bytes from here lies within one aligned 8-byte word.
+    pub fn align_patch(&mut self, lead: u32) {
+        let at = (self.pos() + lead) % 8;
+        if at > 4 {
+            self.nop(8 - at);
+        }
+    }
+
+    /// Pads to a multiple of `n`.
+    pub fn align_to(&mut self, n: u32) {
+        while self.pos() % n != 0 {
+            self.nop((n - self.pos() % n).min(8));
+        }
+    }
+
+    /// `n` (1-8) bytes of no-operation, one instruction.
+    pub fn nop(&mut self, n: u32) {
+        const NOPS: [&[u8]; 9] = [
+            &[],
+            &[0x90],
+            &[0x66, 0x90],
+            &[0x0f, 0x1f, 0x00],
+            &[0x0f, 0x1f, 0x40, 0x00],
+            &[0x0f, 0x1f, 0x44, 0x00, 0x00],
+            &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
+            &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+            &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+        ];
+        self.ops.extend(NOPS[n as usize]);
+    }
+}

@@ -1,0 +1,383 @@
+//! Exits, joins, calls and returns.
+
+use super::asm::{Cc, Enc, Mem, Rm};
+use super::emit::{Cold, Emitter, SoftArg, SoftDst};
+use super::flags::Test;
+use super::regs::{RAX, RCX, RDX, RSP, disp, reg_disp};
+use super::stubs::{Helper, helper_disp};
+use crate::cpu::state::CpuState;
+use crate::ir::ops::{Flags, Inst, Op, Value, effect};
+use dynasmrt::{DynasmApi, dynasm};
+use std::mem::offset_of;
+
+impl Emitter<'_> {
+    pub(super) fn control(&mut self, inst: &Inst) {
+        match inst.op {
+            Op::SkipUnless => self.skip_unless(inst),
+            Op::Label => self.join(inst.imm as usize),
+            Op::ExitIf => {
+                let live = (self.opts.live_at)(inst.imm);
+                let test = self.test_cond(inst.cond, live);
+                self.exit_if(test, inst.imm, live);
+            }
+            Op::ExitIfZero | Op::ExitIfNonZero => {
+                let live = (self.opts.live_at)(inst.imm);
+                let all = live | self.live_after[self.at];
+                self.spill_flags(Flags(all.0 & self.flags.eflags.0) - self.flags.mem);
+                let r = self.reg(inst.a);
+                self.asm.test_rr(r, r);
+                self.clobbered();
+                let cc = if inst.op == Op::ExitIfZero { Cc::E } else { Cc::Ne };
+                self.exit_if(Test::One(cc), inst.imm, live);
+            }
+            Op::Jump => {
+                if self.at > 0 && self.block.insts[self.at - 1].op == Op::SetFpscr {
+                    self.spill_for(Flags::NZCV);
+                    self.asm.mov_ri(RAX, inst.imm);
+                    return self.jump_helper(Helper::ExitFpscr);
+                }
+                self.spill_for((self.opts.live_at)(inst.imm));
+                self.link_jump(inst.imm);
+            }
+            Op::Call => {
+                self.spill_for((self.opts.live_at)(inst.imm));
+                self.push_tag(inst.imm2);
+                self.asm.align_patch(1);
+                self.asm.ops.push(0xe8);
+                self.patch_field(inst.imm);
+                self.landing(inst.imm2);
+            }
+            Op::CallInd => {
+                self.spill_for(Flags::NZCV);
+                self.target_in_ecx(inst.a);
+                self.push_tag(inst.imm2);
+                self.table_load();
+                dynasm!(self.asm.ops; .arch x64; call rdx);
+                self.landing(inst.imm2);
+            }
+            Op::Return => self.ret(inst.a),
+            Op::JumpInd => {
+                self.spill_for(Flags::NZCV);
+                self.target_in_ecx(inst.a);
+                self.table_load();
+                dynasm!(self.asm.ops; .arch x64; jmp rdx);
+            }
+            Op::Svc => {
+                self.spill_for(Flags::NZCV);
+                self.store_pc(inst.imm2 & !1, inst.aux);
+                self.asm.mov_ri(RAX, inst.imm);
+                self.jump_helper(Helper::ExitSvc);
+            }
+            Op::Trap => {
+                self.spill_for(Flags::NZCV);
+                self.store_pc(self.pc, self.it);
+                self.asm.mov_ri(RAX, u32::from(inst.aux));
+                self.asm.mov_ri(RDX, inst.imm);
+                self.jump_helper(Helper::ExitTrap);
+            }
+            _ => unreachable!("{:?} is not control flow", inst.op),
+        }
+    }
+
+    /// r15, T and ITSTATE in the state.
+    fn store_pc(&mut self, pc: u32, it: u8) {
+        self.asm.store_imm(Mem::state(reg_disp(15)), pc);
+        let (t_at, it_at) = (disp(offset_of!(CpuState, thumb)), disp(offset_of!(CpuState, it)));
+        let t = i8::from(self.thumb);
+        dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + t_at], t; mov BYTE [rbp + it_at], it as i8);
+    }
+
+    /// Flags that `live` says are needed where we leave to go to memory.
+    fn spill_for(&mut self, live: Flags) {
+        self.spill_flags(Flags(live.0 & self.flags.eflags.0) - self.flags.mem);
+    }
+
+    pub(super) fn jump_helper(&mut self, h: Helper) {
+        let at = helper_disp(h);
+        dynasm!(self.asm.ops; .arch x64; jmp QWORD [rbp + at]);
+    }
+
+    /// The 32-bit displacement of a direct exit to `target`.
+    fn patch_field(&mut self, target: u32) {
+        let at = self.asm.pos();
+        self.asm.ops.push_i32(0);
+        self.push_exit(at, target);
+    }
+
+    /// A patchable jump.
+    fn link_jump(&mut self, target: u32) {
+        if target == self.own_target {
+            let start = self.start;
+            return self.asm.jmp(start);
+        }
+        self.asm.align_patch(1);
+        self.asm.ops.push(0xe9);
+        self.patch_field(target);
+    }
+
+    /// A patchable conditional jump.
+    fn link_jcc(&mut self, cc: Cc, target: u32) {
+        if target == self.own_target {
+            let start = self.start;
+            return self.asm.jcc(cc, start);
+        }
+        self.asm.align_patch(2);
+        self.asm.ops.extend(&[0x0f, 0x80 | cc as u8]);
+        self.patch_field(target);
+    }
+
+    /// Leaves to `target` when `test` holds.
+    fn exit_if(&mut self, test: Test, target: u32, live: Flags) {
+        let spill = Flags(live.0 & self.flags.eflags.0) - self.flags.mem;
+        let cold = (!spill.is_empty()).then(|| {
+            let label = self.asm.new_label();
+            self.cold.push(Cold::Exit {
+                label,
+                flags: self.flags,
+                spill,
+                target,
+            });
+            label
+        });
+        match test {
+            Test::Always => match cold {
+                Some(l) => self.asm.jmp(l),
+                None => self.link_jump(target),
+            },
+            Test::One(cc) => self.leave(cc, cold, target),
+            Test::Or(a, b) => {
+                self.leave(a, cold, target);
+                self.leave(b, cold, target);
+            }
+            Test::And(a, b) => {
+                let over = self.jcc_over(a.invert());
+                self.leave(b, cold, target);
+                self.asm.bind(over);
+            }
+        }
+    }
+
+    fn leave(&mut self, cc: Cc, cold: Option<dynasmrt::DynamicLabel>, target: u32) {
+        match cold {
+            Some(l) => self.asm.jcc(cc, l),
+            None => self.link_jcc(cc, target),
+        }
+    }
+
+    fn skip_unless(&mut self, inst: &Inst) {
+        let label = inst.imm as usize;
+        let rest = &self.block.insts[self.at + 1..];
+        let len = rest
+            .iter()
+            .position(|k| k.op == Op::Label && k.imm == inst.imm)
+            .unwrap_or(rest.len());
+        let clobbers = rest[..len].iter().any(may_clobber);
+        let at_join = self.live_after[(self.at + 1 + len).min(self.block.insts.len() - 1)];
+        if clobbers {
+            self.spill_for(at_join);
+        }
+        let test = self.test_cond(inst.cond, at_join);
+        self.label_flags[label] = Some(self.flags);
+        let l = self.labels[label];
+        match test {
+            Test::Always => {}
+            Test::One(cc) => self.asm.jcc(cc.invert(), l),
+            // Not (a or b): neither; not (a and b): either fails.
+            Test::Or(a, b) => {
+                let run = self.jcc_over(a);
+                self.asm.jcc(b.invert(), l);
+                self.asm.bind(run);
+            }
+            Test::And(a, b) => {
+                self.asm.jcc(a.invert(), l);
+                self.asm.jcc(b.invert(), l);
+            }
+        }
+    }
+
+    fn join(&mut self, label: usize) {
+        let live = self.live_after[self.at];
+        if let Some(skipped) = self.label_flags[label] {
+            if skipped != self.flags {
+                self.spill_for(live);
+                // What was needed here had been put in memory before the skip as well.
+                debug_assert!(
+                    skipped.mem.contains(live),
+                    "{:?} {:?} {:?}",
+                    skipped.mem,
+                    live,
+                    self.block
+                );
+                self.flags.mem = Flags(self.flags.mem.0 & skipped.mem.0);
+                self.clobbered();
+                self.flags.float = false;
+            }
+        }
+        let l = self.labels[label];
+        self.asm.bind(l);
+        self.forget_homes();
+    }
+
+    /// The return tag of a call: the return address in the low half of a 64-bit word.
+    fn push_tag(&mut self, ret: u32) {
+        if (ret as i32) >= 0 {
+            dynasm!(self.asm.ops; .arch x64; push DWORD ret as i32);
+        } else {
+            // lr holds it, zero-extended.
+            dynasm!(self.asm.ops; .arch x64; push r15);
+        }
+    }
+
+    /// Where a matched return comes back: drops the tag, goes on at `ret`.
+    fn landing(&mut self, ret: u32) {
+        self.row(false, true);
+        dynasm!(self.asm.ops; .arch x64; lea rsp, [rsp + 8]);
+        self.link_jump(ret);
+    }
+
+    fn target_in_ecx(&mut self, a: Value) {
+        self.take(RCX);
+        self.copy_to(RCX, a);
+    }
+
+    /// rdx = host code of the guest address in ecx, or the lookup stub.
+    fn table_load(&mut self) {
+        self.row(false, true);
+        let base = disp(offset_of!(CpuState, code_base));
+        if self.opts.hash_lookup {
+            // Entries of {address, offset}, 64 bits, indexed by bits 1-16 of the address.
+            dynasm!(self.asm.ops; .arch x64
+                ; mov eax, ecx
+                ; shr eax, 1
+                ; movzx eax, ax
+            );
+            let entry = Mem { base: None, index: Some((RAX, 3)), disp: 0, addr32: false, gs: true };
+            self.asm.op(Enc::new(0x8b).w(), RDX, entry.into());
+            dynasm!(self.asm.ops; .arch x64
+                ; cmp edx, ecx
+                ; mov eax, 0
+                ; cmovne rdx, rax
+                ; shr rdx, 32
+                ; add rdx, QWORD [rbp + base]
+            );
+        } else {
+            self.asm.op(
+                Enc::new(0x8b),
+                RDX,
+                Rm::Mem(Mem {
+                    base: None,
+                    index: Some((RCX, 2)),
+                    disp: 0,
+                    addr32: false,
+                    gs: true,
+                }),
+            );
+            dynasm!(self.asm.ops; .arch x64; add rdx, QWORD [rbp + base]);
+        }
+    }
+
+    fn ret(&mut self, a: Value) {
+        self.spill_for(Flags::NZCV);
+        let target = self.rm(a);
+        let target = match target {
+            Rm::Reg(_) => target,
+            Rm::Mem(_) => Rm::Reg(self.reg(a)),
+        };
+        let Rm::Reg(t) = target else { unreachable!() };
+        self.row(false, true);
+        self.asm.op(Enc::new(0x39), t, Rm::Mem(Mem::at(RSP, 8)));
+        let label = self.asm.new_label();
+        self.asm.jcc(Cc::Ne, label);
+        dynasm!(self.asm.ops; .arch x64; ret);
+        self.cold.push(Cold::Miss { label, target });
+    }
+
+    pub(super) fn emit_cold(&mut self) {
+        self.row(false, true);
+        for c in std::mem::take(&mut self.cold) {
+            match c {
+                Cold::Exit {
+                    label,
+                    flags,
+                    spill,
+                    target,
+                } => {
+                    self.asm.bind(label);
+                    self.flags = flags;
+                    // Nothing is live in the scratch registers on the way out.
+                    self.gpr_holds = [Value::NONE; 16];
+                    self.spill_flags(spill);
+                    self.link_jump(target);
+                }
+                Cold::Miss { label, target } => {
+                    self.asm.bind(label);
+                    self.asm.mov_rm(RCX, target);
+                    self.table_load();
+                    dynasm!(self.asm.ops; .arch x64; jmp rdx);
+                }
+                Cold::Align { label, pc, it } => {
+                    self.asm.bind(label);
+                    self.store_pc(pc, it);
+                    self.jump_helper(Helper::ExitAlign);
+                }
+                Cold::Soft {
+                    label,
+                    back,
+                    inst,
+                    args,
+                    dst,
+                } => {
+                    self.asm.bind(label);
+                    self.soft_cold(&inst, &args, dst);
+                    self.asm.jmp(back);
+                }
+            }
+        }
+    }
+
+    /// Arguments from XMM registers, the call, the result to where the hot path expects it. All XMM registers that
+    /// hold something are saved around it.
+    fn soft_cold(&mut self, inst: &Inst, args: &[SoftArg; 3], dst: SoftDst) {
+        let base = disp(offset_of!(CpuState, call_args));
+        for (k, a) in args.iter().enumerate() {
+            if let SoftArg::Xmm(x) = a {
+                self.asm.op(
+                    Enc::of(0xd6).prefix(0x66),
+                    *x,
+                    Mem::state(base + 8 * (k as i32 + 1)).into(),
+                );
+            }
+        }
+        let packed = super::fp::pack_op(inst);
+        self.asm.mov_ri64(RAX, packed);
+        dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + base], rax);
+        let call = helper_disp(Helper::CallRustSaving);
+        self.asm.mov_ri(RAX, Helper::FpOp as u32);
+        dynasm!(self.asm.ops; .arch x64; call QWORD [rbp + call]);
+        match dst {
+            SoftDst::Gpr(r) => self.asm.mov_rr(r, RAX),
+            SoftDst::Xmm(x) => self.asm.op(Enc::of(0x6e).prefix(0x66).w(), x, Rm::Reg(RAX)),
+        }
+    }
+}
+
+/// Whether emitting `inst` may destroy EFLAGS although they hold flags that are needed.
+fn may_clobber(inst: &Inst) -> bool {
+    use Op::*;
+    if !inst.flags.is_empty() {
+        return true;
+    }
+    let e = inst.op.effects();
+    match inst.op {
+        InsnStart | GetReg | SetReg | GetS | SetS | GetD | SetD | Const | Const64 | Not | Nop => false,
+        Load8 | LoadS8 | Load16 | LoadS16 | Load32 | Load64 | Store8 | Store16 | Store32 | Store64
+        | LoadF32 | LoadF64 | StoreF32 | StoreF64 => false,
+        Add | Sext8 | Sext16 | Zext8 | Zext16 | BitsToF32 | F32ToBits | BitsToF64 | F64ToBits | Lo => false,
+        GetSys | SetSys => false,
+        _ => e & effect::CONTROL == 0 || true_for_control(inst.op),
+    }
+}
+
+fn true_for_control(op: Op) -> bool {
+    !matches!(op, Op::Label)
+}

@@ -1,0 +1,376 @@
+//! The emitter: one forward pass over a block, with what one backward pass learned.
+//!
+//! The files beside this one hold its parts: `alloc` (where values are), `flags` (where NZCV is), `int`, `mem`,
+//! `fp` and `control` (the operations). The order within an operation is always the same, and matters:
+//!
+//! 1. `pre_clobber`: flags that would be lost and are still needed go to memory (may use rax);
+//! 2. fixed registers are taken, operands brought where they must be (moves only: EFLAGS survive);
+//! 3. `def` chooses the destination, which may be the register of an operand that dies here;
+//! 4. the instruction; then the flag state is updated.
+
+use super::asm::{Asm, Cc, Mem, Rm};
+use super::code::{Code, Exit, FlagsAt, Row};
+use super::regs::{PINNED, reg_disp};
+use super::stubs::Helper;
+use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
+use dynasmrt::DynamicLabel;
+
+/// Host features that change what is emitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HostFeatures {
+    pub avx: bool,
+    pub fma: bool,
+    pub lzcnt: bool,
+    pub bmi2: bool,
+    pub f16c: bool,
+}
+
+impl HostFeatures {
+    /// What CPUID shows.
+    pub fn detect() -> HostFeatures {
+        HostFeatures {
+            avx: std::arch::is_x86_feature_detected!("avx"),
+            fma: std::arch::is_x86_feature_detected!("fma"),
+            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
+            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
+            f16c: std::arch::is_x86_feature_detected!("f16c"),
+        }
+    }
+}
+
+/// How to compile.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Every floating-point operation goes through the run time's exact software.
+    pub soft_fp: bool,
+    /// NZCV is exact at every instruction that may fault, even where no guest instruction reads it.
+    pub precise_flags: bool,
+    /// Indirect branches use the hashed table instead of the direct one.
+    pub hash_lookup: bool,
+    /// Guest memory is relative to the gs base (and the jump table to a pointer in the state).
+    pub based: bool,
+    /// Flags live at a guest address (T bit in bit 0) that is left to.
+    pub live_at: &'a dyn Fn(u32) -> Flags,
+    pub host: HostFeatures,
+}
+
+/// Location of a value; its homes (guest registers that hold it) are in [`Emitter::home`].
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// Scratch register, or NOWHERE.
+    pub gpr: u8,
+    pub xmm: u8,
+    pub spill: u8,
+}
+
+pub(super) const NOWHERE: u8 = 0xff;
+
+/// Where NZCV is (see [`FlagsAt`]); `mem` says which flags' bytes in the state are current.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FlagState {
+    pub eflags: Flags,
+    pub mem: Flags,
+    pub inverted: bool,
+    pub float: bool,
+    /// EFLAGS hold the comparison that `fp_cmp` in the state was stored from.
+    pub fp_cmp: bool,
+}
+
+/// Code that is emitted after the block proper.
+pub(super) enum Cold {
+    /// Spill these flags, then leave to the target.
+    Exit {
+        label: DynamicLabel,
+        flags: FlagState,
+        spill: Flags,
+        target: u32,
+    },
+    /// Load the target into ecx and look it up.
+    Miss { label: DynamicLabel, target: Rm },
+    /// Alignment fault at the address in eax.
+    Align { label: DynamicLabel, pc: u32, it: u8 },
+    /// Continue at `back` after the run time has computed operation `inst` (arguments already stored).
+    Soft {
+        label: DynamicLabel,
+        back: DynamicLabel,
+        inst: Inst,
+        args: [SoftArg; 3],
+        dst: SoftDst,
+    },
+}
+
+/// Argument of an operation done in software on a cold path.
+#[derive(Clone, Copy)]
+pub(super) enum SoftArg {
+    None,
+    Xmm(u8),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum SoftDst {
+    Gpr(u8),
+    Xmm(u8),
+}
+
+pub(super) struct Emitter<'a> {
+    pub asm: Asm,
+    pub block: &'a Block,
+    pub opts: &'a Options<'a>,
+    /// Index of the instruction being emitted.
+    pub at: usize,
+    /// Index of the last instruction that uses each value; 0 if none does.
+    pub last_use: Vec<u32>,
+    /// Flags read later, after each instruction.
+    pub live_after: Vec<Flags>,
+    /// Guest register whose `SetReg` follows the definition closely enough to compute straight into it.
+    pub hint: Vec<u8>,
+    pub places: Vec<Place>,
+    pub gpr_holds: [Value; 16],
+    pub home: [Value; 15],
+    pub xmm_holds: [Value; 16],
+    pub home_s: [Value; 32],
+    pub home_d: [Value; 32],
+    pub locked: u16,
+    pub xlocked: u16,
+    pub next_xmm: u8,
+    pub spill_used: u32,
+    pub flags: FlagState,
+    pub label_flags: Vec<Option<FlagState>>,
+    pub labels: Vec<DynamicLabel>,
+    pub pc: u32,
+    pub thumb: bool,
+    pub it: u8,
+    pub code: Code,
+    pub cold: Vec<Cold>,
+    pub start: DynamicLabel,
+    /// Guest address of the block with the T bit: a branch to it goes to the block's own start.
+    pub own_target: u32,
+}
+
+/// Compiles a block whose first guest instruction is at its `InsnStart`.
+pub fn compile(block: &Block, opts: &Options<'_>) -> Code {
+    let mut e = Emitter::new(block, opts);
+    e.analyse();
+    e.run();
+    e.finish()
+}
+
+impl<'a> Emitter<'a> {
+    fn new(block: &'a Block, opts: &'a Options<'a>) -> Emitter<'a> {
+        let n = block.insts.len();
+        let mut asm = Asm::new();
+        let start = asm.new_label();
+        let labels = (0..block.labels).map(|_| asm.new_label()).collect();
+        let first = block.insts.iter().find(|i| i.op == Op::InsnStart);
+        let (own, it) = first.map_or((1, 0), |i| (i.imm | u32::from(i.aux & 1), i.imm2));
+        Emitter {
+            asm,
+            block,
+            opts,
+            at: 0,
+            last_use: vec![0; n],
+            live_after: vec![Flags::NONE; n],
+            hint: vec![NOWHERE; n],
+            places: vec![
+                Place {
+                    gpr: NOWHERE,
+                    xmm: NOWHERE,
+                    spill: NOWHERE
+                };
+                n
+            ],
+            gpr_holds: [Value::NONE; 16],
+            home: [Value::NONE; 15],
+            xmm_holds: [Value::NONE; 16],
+            home_s: [Value::NONE; 32],
+            home_d: [Value::NONE; 32],
+            locked: 0,
+            xlocked: 0,
+            next_xmm: 0,
+            spill_used: 0,
+            flags: FlagState {
+                eflags: Flags::NONE,
+                mem: Flags::NZCV,
+                inverted: false,
+                float: false,
+                fp_cmp: false,
+            },
+            label_flags: vec![None; block.labels as usize],
+            labels,
+            pc: 0,
+            thumb: false,
+            it: 0,
+            code: Code {
+                guest_insns: block.guest_insns,
+                ..Code::default()
+            },
+            cold: Vec::new(),
+            start,
+            // A block that starts inside an IT block is not what its address names.
+            own_target: if it == 0 { own } else { u32::MAX },
+        }
+    }
+
+    /// The backward pass: last uses, live flags, coalescing hints.
+    fn analyse(&mut self) {
+        let insts = &self.block.insts;
+        let mut live = Flags::NZCV;
+        let mut at_label = vec![Flags::NZCV; self.block.labels as usize];
+        for (i, inst) in insts.iter().enumerate().rev() {
+            let effects = inst.op.effects();
+            if effects & effect::TERMINATOR != 0 {
+                live = match inst.op {
+                    Op::Jump | Op::Call => (self.opts.live_at)(inst.imm),
+                    _ => Flags::NZCV,
+                };
+            }
+            self.live_after[i] = live;
+            match inst.op {
+                Op::Label => at_label[inst.imm as usize] = live,
+                Op::SkipUnless => live = live | at_label[inst.imm as usize],
+                Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero => {
+                    live = live | (self.opts.live_at)(inst.imm)
+                }
+                _ => {}
+            }
+            live = (live - inst.flags) | inst.flags_read(self.opts.precise_flags);
+            for v in inst.operands() {
+                if !v.is_none() && self.last_use[v.index()] == 0 {
+                    self.last_use[v.index()] = i as u32;
+                }
+            }
+        }
+        for (i, inst) in insts.iter().enumerate() {
+            if inst.op == Op::SetReg && PINNED[inst.imm as usize].is_some() {
+                let v = inst.a.index();
+                if self.hint[v] == NOWHERE && self.may_coalesce(v, i) {
+                    self.hint[v] = inst.imm as u8;
+                }
+            }
+        }
+    }
+
+    /// Whether the value defined at `v` may be computed into the register that `SetReg` at `set` names:
+    /// nothing between them reads that register, may fault, joins or leaves.
+    fn may_coalesce(&self, v: usize, set: usize) -> bool {
+        let insts = &self.block.insts;
+        if matches!(insts[v].op, Op::Const | Op::GetReg) {
+            return false;
+        }
+        let r = insts[set].imm;
+        insts[v + 1..set].iter().all(|k| {
+            k.op.effects() & (effect::FAULT | effect::CONTROL) == 0
+                && k.op != Op::InsnStart
+                && !(matches!(k.op, Op::GetReg | Op::SetReg) && k.imm == r)
+        })
+    }
+
+    fn run(&mut self) {
+        let start = self.start;
+        self.asm.bind(start);
+        for i in 0..self.block.insts.len() {
+            self.at = i;
+            let inst = self.block.insts[i];
+            self.emit(&inst);
+            self.release();
+        }
+        self.code.hot_bytes = self.asm.pos();
+        self.emit_cold();
+    }
+
+    fn emit(&mut self, inst: &Inst) {
+        match inst.op {
+            Op::Nop | Op::Const | Op::Const64 => {}
+            Op::InsnStart => {
+                self.pc = inst.imm;
+                self.thumb = inst.aux & 1 != 0;
+                self.it = inst.imm2 as u8;
+                self.row(true, false);
+            }
+            op if op.effects() & effect::CONTROL != 0 => self.control(inst),
+            op if (op as u8) < Op::Load8 as u8 => self.int(inst),
+            op if (op as u8) < Op::FAdd32 as u8 => self.mem(inst),
+            _ => self.fp(inst),
+        }
+    }
+
+    /// The flags as the side table says them.
+    fn flags_at(&self) -> FlagsAt {
+        FlagsAt {
+            eflags: (self.flags.eflags - self.flags.mem).0,
+            inverted: self.flags.inverted,
+            float: self.flags.float,
+        }
+    }
+
+    /// Records that the code from here on belongs to the current guest instruction.
+    pub(super) fn row(&mut self, boundary: bool, glue: bool) {
+        let row = Row {
+            host: self.asm.pos(),
+            pc: self.pc,
+            thumb: self.thumb,
+            it: self.it,
+            boundary,
+            glue,
+            flags: self.flags_at(),
+        };
+        self.code.rows.push(row);
+    }
+
+    /// Before an instruction that may fault: the side table must say where the flags are now.
+    pub(super) fn fault_point(&mut self) {
+        let now = self.flags_at();
+        if self.code.rows.last().is_none_or(|r| r.flags != now) {
+            self.row(false, false);
+        }
+    }
+
+    /// Allocates a direct exit whose displacement field starts at `patch`; its stub comes last.
+    pub(super) fn push_exit(&mut self, patch: u32, target: u32) {
+        self.code.exits.push(Exit {
+            patch,
+            stub: 0,
+            id_imm: 0,
+            target,
+        });
+    }
+
+    fn finish(mut self) -> Code {
+        // Exit stubs: mov eax, id; jmp [link]. Their ids are filled in by the cache.
+        self.row(false, true);
+        for k in 0..self.code.exits.len() {
+            let stub = self.asm.pos();
+            self.asm.mov_ri(0, 0);
+            self.code.exits[k].stub = stub;
+            self.code.exits[k].id_imm = stub + 1;
+            self.jump_helper(Helper::ExitLink);
+        }
+        let mut bytes = match self.asm.ops.finalize() {
+            Ok(bytes) => bytes,
+            // Only an unbound label or a displacement beyond 2 GiB can fail, and neither can be produced here.
+            Err(e) => unreachable!("assembling a block: {e}"),
+        };
+        for x in &self.code.exits {
+            let rel = x.stub.wrapping_sub(x.patch + 4);
+            bytes[x.patch as usize..x.patch as usize + 4].copy_from_slice(&rel.to_le_bytes());
+        }
+        self.code.bytes = bytes;
+        self.code
+    }
+
+    /// `[rbp + ...]` of a guest register in the state.
+    pub(super) fn reg_mem(r: u8) -> Mem {
+        Mem::state(reg_disp(r))
+    }
+
+    /// `inst` has no later use and sets no live flag: its result need not exist.
+    pub(super) fn unused(&self) -> bool {
+        self.last_use[self.at] == 0
+    }
+
+    pub(super) fn jcc_over(&mut self, cc: Cc) -> DynamicLabel {
+        let l = self.asm.new_label();
+        self.asm.jcc(cc, l);
+        l
+    }
+}

@@ -1,0 +1,386 @@
+//! Floating point: SSE or AVX with Invalid unmasked, exact wherever it doesn't trap; the rest in software.
+//!
+//! x86 and ARM agree on every result and flag of add, subtract, multiply, divide, square root and the conversions
+//! between single and double except where Invalid is raised, provided operands keep their order (NaN propagation).
+//! Invalid traps before the instruction commits; the side table tells the handler what to compute instead.
+
+use super::asm::{Alu, Cc, Enc, Mem, Rm, Sh};
+use super::code::{FpLoc, FpRow};
+use super::emit::{Cold, Emitter, FlagState, SoftArg, SoftDst};
+use super::flags::FP_CMP;
+use super::regs::{RAX, d_disp, disp, s_disp};
+use super::stubs::Helper;
+use crate::cpu::state::CpuState;
+use crate::ir::ops::{Flags, Inst, Op, Type, Value};
+use dynasmrt::{DynasmApi, dynasm};
+use std::mem::offset_of;
+
+const MXCSR: i32 = disp(offset_of!(CpuState, mxcsr));
+
+/// Displacement of entry `k` of the sign and magnitude masks.
+fn mask(k: usize) -> Mem {
+    Mem::state(disp(offset_of!(CpuState, fp_masks) + 16 * k))
+}
+
+/// First argument of `Helper::FpOp` and `Helper::IntOp`: op in bits 0-7, aux 8-15, imm2 16-23, flags 24-27, imm 32-63.
+pub fn pack_op(inst: &Inst) -> u64 {
+    inst.op as u64
+        | u64::from(inst.aux) << 8
+        | u64::from(inst.imm2 & 0xff) << 16
+        | u64::from(inst.flags.0) << 24
+        | u64::from(inst.imm) << 32
+}
+
+fn fp_loc(rm: Rm) -> FpLoc {
+    match rm {
+        Rm::Reg(x) => FpLoc::Xmm(x),
+        Rm::Mem(m) => FpLoc::State(m.disp),
+    }
+}
+
+impl Emitter<'_> {
+    /// Reads and writes of S and D registers.
+    pub(super) fn fp_context(&mut self, inst: &Inst) {
+        let i = inst.imm as usize;
+        match inst.op {
+            Op::GetS => self.home_s[i] = Value(self.at as u32),
+            Op::GetD => self.home_d[i] = Value(self.at as u32),
+            Op::SetS if self.home_s[i] != inst.a => {
+                let x = self.xmm(inst.a);
+                self.leave_fp_home(i, 1);
+                self.asm
+                    .op(Enc::of(0x11).prefix(0xf3), x, Mem::state(s_disp(i as u8)).into());
+                self.home_s[i] = inst.a;
+            }
+            Op::SetD if self.home_d[i] != inst.a => {
+                let x = self.xmm(inst.a);
+                self.leave_fp_home(2 * i, 2);
+                self.asm
+                    .op(Enc::of(0x11).prefix(0xf2), x, Mem::state(d_disp(i as u8)).into());
+                self.home_d[i] = inst.a;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn fp(&mut self, inst: &Inst) {
+        use Op::*;
+        match inst.op {
+            FAdd32 | FAdd64 => self.arith(inst, 0x58),
+            FSub32 | FSub64 => self.arith(inst, 0x5c),
+            FMul32 | FMul64 => self.arith(inst, 0x59),
+            FDiv32 | FDiv64 => self.arith(inst, 0x5e),
+            FSqrt32 | FSqrt64 => self.one_operand(inst, 0x51),
+            F32ToF64 | F64ToF32 => self.one_operand(inst, 0x5a),
+            FNeg32 | FNeg64 | FAbs32 | FAbs64 => self.sign(inst),
+            FMa32 | FMa64 => self.fma(inst),
+            FCmp32 | FCmp64 => self.compare(inst),
+            F32ToInt | F64ToInt => self.to_int(inst),
+            IntToF32 | IntToF64 => self.from_int(inst),
+            F32ToFixed | F64ToFixed | FixedToF32 | FixedToF64 | HalfToF32 | F32ToHalf => self.soft(inst),
+            BitsToF32 | BitsToF64 => {
+                let r = self.reg(inst.a);
+                let x = self.def_xmm();
+                let e = Enc::of(0x6e).prefix(0x66);
+                self.asm
+                    .op(if inst.op == BitsToF64 { e.w() } else { e }, x, Rm::Reg(r));
+            }
+            F32ToBits | F64ToBits => {
+                let wide = inst.op == F64ToBits;
+                let src = self.xrm(inst.a);
+                let t = if wide { self.alloc_gpr() } else { self.def() };
+                match src {
+                    Rm::Reg(x) => {
+                        let e = Enc::of(0x7e).prefix(0x66);
+                        self.asm.op(if wide { e.w() } else { e }, x, Rm::Reg(t));
+                    }
+                    m => self
+                        .asm
+                        .op(if wide { Enc::new(0x8b).w() } else { Enc::new(0x8b) }, t, m),
+                }
+                if wide {
+                    self.def_in(t);
+                }
+            }
+            FlagsFromFp => self.flags_from_fp(inst),
+            GetFpscr => {
+                self.pre_clobber(Flags::NONE);
+                dynasm!(self.asm.ops; .arch x64; stmxcsr [rbp + MXCSR]);
+                self.call_rust(Helper::GetFpscr, inst, &[]);
+                self.result_in_rax();
+            }
+            SetFpscr => {
+                self.pre_clobber(Flags::NONE);
+                dynasm!(self.asm.ops; .arch x64; stmxcsr [rbp + MXCSR]);
+                self.call_rust(Helper::SetFpscr, inst, &[inst.a]);
+                dynasm!(self.asm.ops; .arch x64; ldmxcsr [rbp + MXCSR]);
+            }
+            _ => unreachable!("{:?} is not a floating-point operation", inst.op),
+        }
+    }
+
+    fn double(&self, v: Value) -> bool {
+        self.block.insts[v.index()].op.result() == Type::F64
+    }
+
+    /// Scalar prefix of a width.
+    fn ss(double: bool) -> u8 {
+        if double { 0xf2 } else { 0xf3 }
+    }
+
+    fn trap_row(&mut self, inst: &Inst, from: u32, args: [FpLoc; 3], dst: FpLoc) {
+        let len = (self.asm.pos() - from) as u8;
+        self.code.fp_rows.push(FpRow {
+            host: from,
+            len,
+            op: inst.op,
+            aux: inst.aux,
+            imm: inst.imm,
+            imm2: inst.imm2,
+            args,
+            dst,
+        });
+    }
+
+    fn arith(&mut self, inst: &Inst, opcode: u8) {
+        if self.opts.soft_fp {
+            return self.soft(inst);
+        }
+        let double = inst.op.result() == Type::F64;
+        let e = Enc::of(opcode).prefix(Self::ss(double));
+        let xa = self.xmm(inst.a);
+        let b = self.xrm(inst.b);
+        let dst = self.def_xmm();
+        let (from, a);
+        if self.opts.host.avx {
+            from = self.asm.pos();
+            self.asm.vex(e, dst, xa, b);
+            a = xa;
+        } else {
+            self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
+            from = self.asm.pos();
+            self.asm.op(e, dst, b);
+            a = dst;
+        }
+        self.trap_row(
+            inst,
+            from,
+            [FpLoc::Xmm(a), fp_loc(b), FpLoc::None],
+            FpLoc::Xmm(dst),
+        );
+    }
+
+    /// Square root and the conversions between single and double.
+    fn one_operand(&mut self, inst: &Inst, opcode: u8) {
+        if self.opts.soft_fp {
+            return self.soft(inst);
+        }
+        let e = Enc::of(opcode).prefix(Self::ss(self.double(inst.a)));
+        let xa = self.xmm(inst.a);
+        let dst = self.def_xmm();
+        let from;
+        if self.opts.host.avx {
+            from = self.asm.pos();
+            self.asm.vex(e, dst, xa, Rm::Reg(xa));
+        } else {
+            // Break the dependency on the old upper half.
+            self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
+            from = self.asm.pos();
+            self.asm.op(e, dst, Rm::Reg(xa));
+        }
+        self.trap_row(
+            inst,
+            from,
+            [FpLoc::Xmm(xa), FpLoc::None, FpLoc::None],
+            FpLoc::Xmm(dst),
+        );
+    }
+
+    fn sign(&mut self, inst: &Inst) {
+        let (opcode, k) = match inst.op {
+            Op::FNeg32 => (0x57, 0),
+            Op::FNeg64 => (0x57, 1),
+            Op::FAbs32 => (0x54, 2),
+            _ => (0x54, 3),
+        };
+        let xa = self.xmm(inst.a);
+        let dst = self.def_xmm();
+        if self.opts.host.avx {
+            self.asm.vex(Enc::of(opcode), dst, xa, mask(k).into());
+        } else {
+            self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
+            self.asm.op(Enc::of(opcode), dst, mask(k).into());
+        }
+    }
+
+    /// Fused a + b * c. Where the result is a NaN, ARM's choice among the operands is the software's.
+    fn fma(&mut self, inst: &Inst) {
+        if self.opts.soft_fp || !self.opts.host.fma {
+            return self.soft(inst);
+        }
+        self.pre_clobber(Flags::NONE);
+        let double = inst.op == Op::FMa64;
+        let (xa, xb, xc) = (self.xmm(inst.a), self.xmm(inst.b), self.xmm(inst.c));
+        let dst = self.def_xmm();
+        self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
+        let from = self.asm.pos();
+        let e = Enc {
+            prefix: 0x66,
+            map: 2,
+            opcode: 0xb9,
+            w: double,
+            byte: false,
+        };
+        self.asm.vex(e, dst, xb, Rm::Reg(xc));
+        self.trap_row(
+            inst,
+            from,
+            [FpLoc::Xmm(dst), FpLoc::Xmm(xb), FpLoc::Xmm(xc)],
+            FpLoc::Xmm(dst),
+        );
+        self.asm.op(
+            Enc::of(0x2e).prefix(if double { 0x66 } else { 0 }),
+            dst,
+            Rm::Reg(dst),
+        );
+        self.clobbered();
+        let (label, back) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jcc(Cc::P, label);
+        self.asm.bind(back);
+        let args = [SoftArg::Xmm(xa), SoftArg::Xmm(xb), SoftArg::Xmm(xc)];
+        self.cold.push(Cold::Soft {
+            label,
+            back,
+            inst: *inst,
+            args,
+            dst: SoftDst::Xmm(dst),
+        });
+    }
+
+    fn compare(&mut self, inst: &Inst) {
+        self.pre_clobber(Flags::NONE);
+        if self.opts.soft_fp {
+            self.call_rust(Helper::FpOp, inst, &[inst.a, inst.b]);
+            return;
+        }
+        let double = self.double(inst.a);
+        let xa = self.xmm(inst.a);
+        let b = self.xrm(inst.b);
+        self.take(RAX);
+        let from = self.asm.pos();
+        let opcode = if inst.aux & 1 == 1 { 0x2f } else { 0x2e };
+        self.asm
+            .op(Enc::of(opcode).prefix(if double { 0x66 } else { 0 }), xa, b);
+        self.trap_row(inst, from, [FpLoc::Xmm(xa), fp_loc(b), FpLoc::None], FpLoc::None);
+        dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [rbp + FP_CMP], ah);
+        self.clobbered();
+        self.flags.fp_cmp = true;
+    }
+
+    fn flags_from_fp(&mut self, inst: &Inst) {
+        if inst.flags.is_empty() {
+            return;
+        }
+        if self.flags.fp_cmp {
+            self.flags = FlagState {
+                eflags: inst.flags,
+                mem: self.flags.mem - inst.flags,
+                inverted: false,
+                float: true,
+                fp_cmp: true,
+            };
+            return;
+        }
+        self.pre_clobber(inst.flags);
+        self.call_rust(Helper::IntOp, inst, &[]);
+        self.flags.mem = Flags::NZCV;
+    }
+
+    fn to_int(&mut self, inst: &Inst) {
+        let (signed, zero) = (inst.aux & 1 != 0, inst.aux & 2 != 0);
+        if self.opts.soft_fp || !signed && !zero {
+            return self.soft(inst);
+        }
+        let double = inst.op == Op::F64ToInt;
+        let e = Enc::of(if zero { 0x2c } else { 0x2d }).prefix(Self::ss(double));
+        if signed {
+            let a = self.xrm(inst.a);
+            let dst = self.def();
+            let from = self.asm.pos();
+            self.asm.op(e, dst, a);
+            return self.trap_row(inst, from, [fp_loc(a), FpLoc::None, FpLoc::None], FpLoc::Gpr(dst));
+        }
+        // Unsigned: the 64-bit conversion is exact for 0 <= x < 2^32; anything else (the sign bit set, or the
+        // exponent too large, NaN included) is settled in software before the host raises any flag.
+        self.pre_clobber(Flags::NONE);
+        let xa = self.xmm(inst.a);
+        let t = self.alloc_gpr();
+        let mv = Enc::of(0x7e).prefix(0x66);
+        self.asm.op(if double { mv.w() } else { mv }, xa, Rm::Reg(t));
+        if double {
+            self.asm.shift_i64(Sh::Shr, t, 52);
+            self.asm.alu_i(Alu::Cmp, Rm::Reg(t), 1023 + 32);
+        } else {
+            self.asm.shift_i(Sh::Shr, t, 23);
+            self.asm.alu_i(Alu::Cmp, Rm::Reg(t), 127 + 32);
+        }
+        self.clobbered();
+        let (label, back) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jcc(Cc::Ae, label);
+        self.asm.op(e.w(), t, Rm::Reg(xa));
+        self.asm.bind(back);
+        let args = [SoftArg::Xmm(xa), SoftArg::None, SoftArg::None];
+        self.cold.push(Cold::Soft {
+            label,
+            back,
+            inst: *inst,
+            args,
+            dst: SoftDst::Gpr(t),
+        });
+        let hinted = self.hint[self.at] != super::emit::NOWHERE;
+        if hinted {
+            let dst = self.def();
+            self.asm.mov_rr(dst, t);
+        } else {
+            self.def_in(t);
+        }
+    }
+
+    fn from_int(&mut self, inst: &Inst) {
+        if self.opts.soft_fp {
+            return self.soft(inst);
+        }
+        let signed = inst.aux & 1 != 0;
+        let double = inst.op == Op::IntToF64;
+        let r = self.reg(inst.a);
+        let dst = self.def_xmm();
+        self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
+        let e = Enc::of(0x2a).prefix(Self::ss(double));
+        self.asm.op(if signed { e } else { e.w() }, dst, Rm::Reg(r));
+    }
+
+    /// The operation in software.
+    fn soft(&mut self, inst: &Inst) {
+        self.pre_clobber(Flags::NONE);
+        self.call_rust(Helper::FpOp, inst, &[inst.a, inst.b, inst.c]);
+        self.result_in_rax();
+    }
+
+    fn result_in_rax(&mut self) {
+        if self.unused() {
+            return;
+        }
+        match self.block.insts[self.at].op.result() {
+            Type::F32 | Type::F64 => {
+                let x = self.def_xmm();
+                self.asm.op(Enc::of(0x6e).prefix(0x66).w(), x, Rm::Reg(RAX));
+            }
+            Type::None => {}
+            _ if self.hint[self.at] != super::emit::NOWHERE => {
+                let dst = self.def();
+                self.asm.mov_rr(dst, RAX);
+            }
+            _ => self.def_in(RAX),
+        }
+    }
+}
