@@ -106,6 +106,63 @@ pub fn run<M: Memory>(block: &Block, state: &mut CpuState, mem: &mut M) -> Exit 
     })
 }
 
+/// The value of one operation that needs no memory and doesn't leave, on operands given as raw bits. Flags, Q and GE
+/// of `state` are read and written as in a block.
+pub fn eval(inst: &Inst, args: [u64; 3], state: &mut CpuState) -> u64 {
+    let operands = Inst {
+        a: Value(0),
+        b: Value(1),
+        c: Value(2),
+        ..*inst
+    };
+    let mut run = Run {
+        values: args.to_vec(),
+        state,
+        mem: &mut NoMemory,
+        pc: 0,
+        thumb: 0,
+        it: 0,
+    };
+    match run.step(&operands) {
+        Ok(Flow::Value(value)) => value,
+        _ => 0,
+    }
+}
+
+/// An address space with nothing in it.
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn read8(&mut self, addr: u32) -> Result<u8, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read16(&mut self, addr: u32) -> Result<u16, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read32(&mut self, addr: u32) -> Result<u32, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read64(&mut self, addr: u32) -> Result<u64, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write8(&mut self, addr: u32, _: u8) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write16(&mut self, addr: u32, _: u16) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write32(&mut self, addr: u32, _: u32) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write64(&mut self, addr: u32, _: u64) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn compare_exchange(&mut self, addr: u32, _: u32, _: u64, _: u64) -> Result<bool, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn fence(&mut self) {}
+}
+
 /// What follows an operation.
 enum Flow {
     /// The next operation; this one's value (0 if it defines none).
@@ -274,7 +331,7 @@ impl<M: Memory> Run<'_, M> {
                 }
                 0
             }
-            Op::Label => 0,
+            Op::Label | Op::Nop => 0,
 
             Op::GetReg => self.state.r[register & 15].into(),
             Op::SetReg => {

@@ -36,8 +36,8 @@ impl Emitter<'_> {
     /// The guest register that holds `v`, a pinned one first.
     fn home_of(&self, v: Value) -> Option<u8> {
         let mut memory = None;
-        for r in 0..15 {
-            if self.home[r] == v {
+        for (r, holds) in self.home.iter().enumerate() {
+            if *holds == v {
                 if PINNED[r].is_some() {
                     return Some(r as u8);
                 }

@@ -469,7 +469,7 @@ impl Asm {
 
     /// Pads to a multiple of `n`.
     pub fn align_to(&mut self, n: u32) {
-        while self.pos() % n != 0 {
+        while !self.pos().is_multiple_of(n) {
             self.nop((n - self.pos() % n).min(8));
         }
     }

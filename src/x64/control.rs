@@ -6,7 +6,7 @@ use super::flags::Test;
 use super::regs::{RAX, RCX, RDX, RSP, disp, reg_disp};
 use super::stubs::{Helper, helper_disp};
 use crate::cpu::state::CpuState;
-use crate::ir::ops::{Flags, Inst, Op, Value, effect};
+use crate::ir::ops::{Flags, Inst, Op, Value};
 use dynasmrt::{DynasmApi, dynasm};
 use std::mem::offset_of;
 
@@ -197,21 +197,19 @@ impl Emitter<'_> {
 
     fn join(&mut self, label: usize) {
         let live = self.live_after[self.at];
-        if let Some(skipped) = self.label_flags[label] {
-            if skipped != self.flags {
-                self.spill_for(live);
-                // What was needed here had been put in memory before the skip as well.
-                debug_assert!(
-                    skipped.mem.contains(live),
-                    "{:?} {:?} {:?}",
-                    skipped.mem,
-                    live,
-                    self.block
-                );
-                self.flags.mem = Flags(self.flags.mem.0 & skipped.mem.0);
-                self.clobbered();
-                self.flags.float = false;
-            }
+        if let Some(skipped) = self.label_flags[label]
+            && skipped != self.flags
+        {
+            self.spill_for(live);
+            // What was needed here had been put in memory before the skip as well.
+            debug_assert!(
+                skipped.mem.contains(live),
+                "{:?}: flags lost at a join",
+                self.block
+            );
+            self.flags.mem = Flags(self.flags.mem.0 & skipped.mem.0);
+            self.clobbered();
+            self.flags.float = false;
         }
         let l = self.labels[label];
         self.asm.bind(l);
@@ -251,7 +249,13 @@ impl Emitter<'_> {
                 ; shr eax, 1
                 ; movzx eax, ax
             );
-            let entry = Mem { base: None, index: Some((RAX, 3)), disp: 0, addr32: false, gs: true };
+            let entry = Mem {
+                base: None,
+                index: Some((RAX, 3)),
+                disp: 0,
+                addr32: false,
+                gs: true,
+            };
             self.asm.op(Enc::new(0x8b).w(), RDX, entry.into());
             dynasm!(self.asm.ops; .arch x64
                 ; cmp edx, ecx
@@ -364,20 +368,45 @@ impl Emitter<'_> {
 /// Whether emitting `inst` may destroy EFLAGS although they hold flags that are needed.
 fn may_clobber(inst: &Inst) -> bool {
     use Op::*;
-    if !inst.flags.is_empty() {
-        return true;
-    }
-    let e = inst.op.effects();
-    match inst.op {
-        InsnStart | GetReg | SetReg | GetS | SetS | GetD | SetD | Const | Const64 | Not | Nop => false,
-        Load8 | LoadS8 | Load16 | LoadS16 | Load32 | Load64 | Store8 | Store16 | Store32 | Store64
-        | LoadF32 | LoadF64 | StoreF32 | StoreF64 => false,
-        Add | Sext8 | Sext16 | Zext8 | Zext16 | BitsToF32 | F32ToBits | BitsToF64 | F64ToBits | Lo => false,
-        GetSys | SetSys => false,
-        _ => e & effect::CONTROL == 0 || true_for_control(inst.op),
-    }
-}
-
-fn true_for_control(op: Op) -> bool {
-    !matches!(op, Op::Label)
+    let keeps = matches!(
+        inst.op,
+        InsnStart
+            | GetReg
+            | SetReg
+            | GetS
+            | SetS
+            | GetD
+            | SetD
+            | GetSys
+            | SetSys
+            | Const
+            | Const64
+            | Nop
+            | Not
+            | Add
+            | Lo
+            | Sext8
+            | Sext16
+            | Zext8
+            | Zext16
+            | Load8
+            | LoadS8
+            | Load16
+            | LoadS16
+            | Load32
+            | Load64
+            | LoadF32
+            | LoadF64
+            | Store8
+            | Store16
+            | Store32
+            | Store64
+            | StoreF32
+            | StoreF64
+            | BitsToF32
+            | F32ToBits
+            | BitsToF64
+            | F64ToBits
+    );
+    !keeps || !inst.flags.is_empty()
 }

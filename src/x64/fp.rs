@@ -75,8 +75,8 @@ impl Emitter<'_> {
             FNeg32 | FNeg64 | FAbs32 | FAbs64 => self.sign(inst),
             FMa32 | FMa64 => self.fma(inst),
             FCmp32 | FCmp64 => self.compare(inst),
-            F32ToInt | F64ToInt => self.to_int(inst),
-            IntToF32 | IntToF64 => self.from_int(inst),
+            F32ToInt | F64ToInt => self.float_to_int(inst),
+            IntToF32 | IntToF64 => self.int_to_float(inst),
             F32ToFixed | F64ToFixed | FixedToF32 | FixedToF64 | HalfToF32 | F32ToHalf => self.soft(inst),
             BitsToF32 | BitsToF64 => {
                 let r = self.reg(inst.a);
@@ -296,7 +296,7 @@ impl Emitter<'_> {
         self.flags.mem = Flags::NZCV;
     }
 
-    fn to_int(&mut self, inst: &Inst) {
+    fn float_to_int(&mut self, inst: &Inst) {
         let (signed, zero) = (inst.aux & 1 != 0, inst.aux & 2 != 0);
         if self.opts.soft_fp || !signed && !zero {
             return self.soft(inst);
@@ -346,7 +346,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn from_int(&mut self, inst: &Inst) {
+    fn int_to_float(&mut self, inst: &Inst) {
         if self.opts.soft_fp {
             return self.soft(inst);
         }

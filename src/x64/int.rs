@@ -355,10 +355,8 @@ impl Emitter<'_> {
 
     fn sub(&mut self, inst: &Inst) {
         if inst.flags.is_empty() {
-            if let Some(k) = self.imm(inst.b) {
-                if self.imm(inst.a).is_none() {
-                    return self.sub_imm(inst.a, k);
-                }
+            if let (Some(k), None) = (self.imm(inst.b), self.imm(inst.a)) {
+                return self.sub_imm(inst.a, k);
             }
             self.pre_clobber(Flags::NONE);
             self.alu2(Alu::Sub, inst.a, inst.b, false);
