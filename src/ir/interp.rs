@@ -2,39 +2,18 @@
 //! over single instructions and to settle floating-point traps.
 
 use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Value};
-use crate::cpu::cond::Cond;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, nzcv_to_fp_cmp};
 use crate::softfp::{Mode, Status};
 use arith::*;
+pub use arith::{advance_it, holds};
 pub use fp::{FPSCR_WRITABLE, fp_op, read_fpscr, write_fpscr};
+pub use memory::{MemFault, Memory};
 use parallel::parallel;
 
 mod arith;
 mod fp;
+mod memory;
 mod parallel;
-
-/// An access that the guest's address space refuses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MemFault {
-    /// The first guest address that could not be accessed.
-    pub addr: u32,
-}
-
-/// Guest memory as one thread sees it. Any alignment is allowed; values are little-endian.
-pub trait Memory {
-    fn read8(&mut self, addr: u32) -> Result<u8, MemFault>;
-    fn read16(&mut self, addr: u32) -> Result<u16, MemFault>;
-    fn read32(&mut self, addr: u32) -> Result<u32, MemFault>;
-    fn read64(&mut self, addr: u32) -> Result<u64, MemFault>;
-    fn write8(&mut self, addr: u32, value: u8) -> Result<(), MemFault>;
-    fn write16(&mut self, addr: u32, value: u16) -> Result<(), MemFault>;
-    fn write32(&mut self, addr: u32, value: u32) -> Result<(), MemFault>;
-    fn write64(&mut self, addr: u32, value: u64) -> Result<(), MemFault>;
-    /// Atomically replaces `bytes` (1, 2, 4 or 8) bytes at `addr` by `new` if they are `expected`; whether it did.
-    fn compare_exchange(&mut self, addr: u32, bytes: u32, expected: u64, new: u64) -> Result<bool, MemFault>;
-    /// A full barrier between this thread's accesses and other threads'.
-    fn fence(&mut self);
-}
 
 /// How a block left. Guest addresses of jumps carry the T bit in bit 0; r15, T and ITSTATE of the state are already
 /// those of the place where execution goes on, or of the instruction itself for traps and faults.
@@ -656,37 +635,6 @@ impl<M: Memory> Run<'_, M> {
             Stop::Alignment(addr) => Exit::AlignFault { addr, pc: self.pc },
         };
         self.leave(exit)
-    }
-}
-
-/// Whether `cond` holds for NZCV in bits 31 to 28.
-pub fn holds(cond: Cond, nzcv: u32) -> bool {
-    let [n, z, c, v] = [31, 30, 29, 28].map(|bit| nzcv >> bit & 1 != 0);
-    match cond {
-        Cond::Eq => z,
-        Cond::Ne => !z,
-        Cond::Cs => c,
-        Cond::Cc => !c,
-        Cond::Mi => n,
-        Cond::Pl => !n,
-        Cond::Vs => v,
-        Cond::Vc => !v,
-        Cond::Hi => c && !z,
-        Cond::Ls => !c || z,
-        Cond::Ge => n == v,
-        Cond::Lt => n != v,
-        Cond::Gt => !z && n == v,
-        Cond::Le => z || n != v,
-        Cond::Al => true,
-    }
-}
-
-/// ITSTATE after the instruction that executes under `it` (ITAdvance).
-pub fn advance_it(it: u8) -> u8 {
-    if it & 7 == 0 {
-        0
-    } else {
-        it & 0xe0 | it << 1 & 0x1f
     }
 }
 

@@ -1,4 +1,38 @@
-//! The integer functions of the Arm ARM that operations are made of: sums with flags, shifts, saturation, CRC.
+//! The integer functions of the Arm ARM that operations are made of: conditions, sums with flags, shifts,
+//! saturation, CRC.
+
+use crate::cpu::cond::Cond;
+
+/// Whether `cond` holds for NZCV in bits 31 to 28.
+pub fn holds(cond: Cond, nzcv: u32) -> bool {
+    let [n, z, c, v] = [31, 30, 29, 28].map(|bit| nzcv >> bit & 1 != 0);
+    match cond {
+        Cond::Eq => z,
+        Cond::Ne => !z,
+        Cond::Cs => c,
+        Cond::Cc => !c,
+        Cond::Mi => n,
+        Cond::Pl => !n,
+        Cond::Vs => v,
+        Cond::Vc => !v,
+        Cond::Hi => c && !z,
+        Cond::Ls => !c || z,
+        Cond::Ge => n == v,
+        Cond::Lt => n != v,
+        Cond::Gt => !z && n == v,
+        Cond::Le => z || n != v,
+        Cond::Al => true,
+    }
+}
+
+/// ITSTATE after the instruction that executes under `it` (ITAdvance).
+pub fn advance_it(it: u8) -> u8 {
+    if it & 7 == 0 {
+        0
+    } else {
+        it & 0xe0 | it << 1 & 0x1f
+    }
+}
 
 /// N and Z of a result, in bits 31 and 30.
 pub(super) fn nz(result: u32) -> u32 {

@@ -1,0 +1,24 @@
+//! What the interpreter needs of guest memory.
+
+/// An access that the guest's address space refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemFault {
+    /// The first guest address that could not be accessed.
+    pub addr: u32,
+}
+
+/// Guest memory as one thread sees it. Any alignment is allowed; values are little-endian.
+pub trait Memory {
+    fn read8(&mut self, addr: u32) -> Result<u8, MemFault>;
+    fn read16(&mut self, addr: u32) -> Result<u16, MemFault>;
+    fn read32(&mut self, addr: u32) -> Result<u32, MemFault>;
+    fn read64(&mut self, addr: u32) -> Result<u64, MemFault>;
+    fn write8(&mut self, addr: u32, value: u8) -> Result<(), MemFault>;
+    fn write16(&mut self, addr: u32, value: u16) -> Result<(), MemFault>;
+    fn write32(&mut self, addr: u32, value: u32) -> Result<(), MemFault>;
+    fn write64(&mut self, addr: u32, value: u64) -> Result<(), MemFault>;
+    /// Atomically replaces `bytes` (1, 2, 4 or 8) bytes at `addr` by `new` if they are `expected`; whether it did.
+    fn compare_exchange(&mut self, addr: u32, bytes: u32, expected: u64, new: u64) -> Result<bool, MemFault>;
+    /// A full barrier between this thread's accesses and other threads'.
+    fn fence(&mut self);
+}
