@@ -7,6 +7,7 @@ use crate::softfp::{Mode, Status};
 use arith::*;
 pub use arith::{advance_it, holds};
 pub use fp::{FPSCR_WRITABLE, fp_op, read_fpscr, write_fpscr};
+use memory::NoMemory;
 pub use memory::{MemFault, Memory};
 use parallel::parallel;
 
@@ -56,7 +57,7 @@ pub enum Exit {
 /// Executes `block`, which [`super::verify`] accepts. Operations before a faulting one have taken effect.
 pub fn run<M: Memory>(block: &Block, state: &mut CpuState, mem: &mut M) -> Exit {
     let mut run = Run {
-        values: vec![0; block.insts.len()],
+        values: &mut vec![0; block.insts.len()],
         state,
         mem,
         pc: block.start,
@@ -87,7 +88,7 @@ pub fn run<M: Memory>(block: &Block, state: &mut CpuState, mem: &mut M) -> Exit 
 
 /// The value of one operation that needs no memory and doesn't leave, on operands given as raw bits. Flags, Q and GE
 /// of `state` are read and written as in a block.
-pub fn eval(inst: &Inst, args: [u64; 3], state: &mut CpuState) -> u64 {
+pub fn eval(inst: &Inst, mut args: [u64; 3], state: &mut CpuState) -> u64 {
     let operands = Inst {
         a: Value(0),
         b: Value(1),
@@ -95,7 +96,7 @@ pub fn eval(inst: &Inst, args: [u64; 3], state: &mut CpuState) -> u64 {
         ..*inst
     };
     let mut run = Run {
-        values: args.to_vec(),
+        values: &mut args,
         state,
         mem: &mut NoMemory,
         pc: 0,
@@ -106,40 +107,6 @@ pub fn eval(inst: &Inst, args: [u64; 3], state: &mut CpuState) -> u64 {
         Ok(Flow::Value(value)) => value,
         _ => 0,
     }
-}
-
-/// An address space with nothing in it.
-struct NoMemory;
-
-impl Memory for NoMemory {
-    fn read8(&mut self, addr: u32) -> Result<u8, MemFault> {
-        Err(MemFault { addr })
-    }
-    fn read16(&mut self, addr: u32) -> Result<u16, MemFault> {
-        Err(MemFault { addr })
-    }
-    fn read32(&mut self, addr: u32) -> Result<u32, MemFault> {
-        Err(MemFault { addr })
-    }
-    fn read64(&mut self, addr: u32) -> Result<u64, MemFault> {
-        Err(MemFault { addr })
-    }
-    fn write8(&mut self, addr: u32, _: u8) -> Result<(), MemFault> {
-        Err(MemFault { addr })
-    }
-    fn write16(&mut self, addr: u32, _: u16) -> Result<(), MemFault> {
-        Err(MemFault { addr })
-    }
-    fn write32(&mut self, addr: u32, _: u32) -> Result<(), MemFault> {
-        Err(MemFault { addr })
-    }
-    fn write64(&mut self, addr: u32, _: u64) -> Result<(), MemFault> {
-        Err(MemFault { addr })
-    }
-    fn compare_exchange(&mut self, addr: u32, _: u32, _: u64, _: u64) -> Result<bool, MemFault> {
-        Err(MemFault { addr })
-    }
-    fn fence(&mut self) {}
 }
 
 /// What follows an operation.
@@ -165,7 +132,7 @@ impl From<MemFault> for Stop {
 
 struct Run<'a, M> {
     /// Raw bits of the values defined so far.
-    values: Vec<u64>,
+    values: &'a mut [u64],
     state: &'a mut CpuState,
     mem: &'a mut M,
     /// The current guest instruction: address, T bit and ITSTATE before it.

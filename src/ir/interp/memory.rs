@@ -22,3 +22,37 @@ pub trait Memory {
     /// A full barrier between this thread's accesses and other threads'.
     fn fence(&mut self);
 }
+
+/// An address space with nothing in it.
+pub(super) struct NoMemory;
+
+impl Memory for NoMemory {
+    fn read8(&mut self, addr: u32) -> Result<u8, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read16(&mut self, addr: u32) -> Result<u16, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read32(&mut self, addr: u32) -> Result<u32, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn read64(&mut self, addr: u32) -> Result<u64, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write8(&mut self, addr: u32, _: u8) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write16(&mut self, addr: u32, _: u16) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write32(&mut self, addr: u32, _: u32) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn write64(&mut self, addr: u32, _: u64) -> Result<(), MemFault> {
+        Err(MemFault { addr })
+    }
+    fn compare_exchange(&mut self, addr: u32, _: u32, _: u64, _: u64) -> Result<bool, MemFault> {
+        Err(MemFault { addr })
+    }
+    fn fence(&mut self) {}
+}
