@@ -251,6 +251,19 @@ impl Space {
         self.table.set(page, set);
     }
 
+    /// As [`protect_code`](Space::protect_code) for a page whose writes need not be caught, because the guest says
+    /// itself what it changes (cacheflush): only changes of the mapping are told to the code hook.
+    pub fn note_code(&self, page: u32) {
+        if self.table.get(page) & (MAPPED | CODE) != MAPPED {
+            return;
+        }
+        let _state = self.lock();
+        let byte = self.table.get(page);
+        if byte & MAPPED != 0 {
+            self.table.set(page, byte | CODE);
+        }
+    }
+
     /// A write to `page` faulted. If the guest may write the page and only [`protect_code`](Space::protect_code)
     /// stood in its way, the page becomes writable again and the result is true: the caller drops the page's
     /// translations and tries again. Fit for a signal handler: a thread never faults on guest memory while it holds
