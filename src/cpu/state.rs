@@ -13,6 +13,7 @@ pub const PENDING_EPOCH: u32 = 2;
 pub const PENDING_EXIT: u32 = 4;
 
 /// The guest CPU state of one thread. Guest meaning only in the first part; the second is the translator's.
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub struct CpuState {
     /// r0-r15. r15 is the address of the next instruction; the T bit is `thumb`.

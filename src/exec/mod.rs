@@ -1,3 +1,129 @@
 //! A guest thread: run, fault, recover, deliver.
+//!
+//! [`jit`] is the run loop behind the [`machine::Machine`] that the system layer sees; [`runtime`] is what a
+//! process's threads share; [`translate`] makes blocks; [`signals`] and [`faults`] are the host's signal handler.
 
+mod faults;
+mod helpers;
+mod jit;
 pub mod machine;
+pub mod runtime;
+mod safe_syscall;
+pub mod signals;
+pub mod thread;
+pub mod translate;
+
+use crate::cache::arena::Place;
+use crate::cpu::location::FpKey;
+use crate::cpu::model::{Features, Model};
+use crate::cpu::state::CpuState;
+use crate::lift::Context;
+use crate::{mem, x64};
+pub use jit::Jit;
+use machine::Machine;
+pub use runtime::InitError;
+use std::io;
+use std::sync::OnceLock;
+use translate::{Compile, FastTier};
+
+/// How FPSCR chooses among the translations of a place.
+#[derive(Clone, Copy, Debug)]
+pub struct FpMode {
+    features: Features,
+    always_soft: bool,
+}
+
+/// FZ and DN: what the host's floating point does not do exactly as ARM does.
+const FPSCR_SOFT: u32 = 1 << 24 | 1 << 25;
+
+impl FpMode {
+    /// Bit of [`FpKey`] that says that every operation goes through software.
+    pub const SOFT: u8 = 0x80;
+
+    /// The key for an FPSCR value: short vectors as `lift` has it, and [`FpMode::SOFT`].
+    pub fn key(self, fpscr: u32) -> FpKey {
+        let soft = self.always_soft || fpscr & FPSCR_SOFT != 0;
+        FpKey(FpKey::from_fpscr(fpscr, self.features).0 | if soft { FpMode::SOFT } else { 0 })
+    }
+}
+
+/// How execution is set up for a process.
+#[derive(Clone, Debug)]
+pub struct ExecConfig {
+    /// The CPU model.
+    pub model: Model,
+    /// All floating point in software, whatever FPSCR says.
+    pub soft_fp: bool,
+    /// NZCV is exact in every state that a signal handler sees, even flags that no instruction reads.
+    pub precise_flags: bool,
+    /// Every block holds one guest instruction.
+    pub one_insn: bool,
+    /// Blocks are never linked: each is entered from the run loop (`-d exec`).
+    pub unlinked: bool,
+    /// Where to put code memory; anywhere if not given.
+    pub place: Option<Place>,
+}
+
+impl ExecConfig {
+    pub fn new(model: &Model) -> ExecConfig {
+        ExecConfig {
+            model: *model,
+            soft_fp: false,
+            precise_flags: false,
+            one_insn: false,
+            unlinked: false,
+            place: None,
+        }
+    }
+}
+
+static MODE: OnceLock<FpMode> = OnceLock::new();
+
+/// Starts execution in this process: translator, code cache, handlers for the fault signals, and the hook of the
+/// guest's mappings. The guest's address space must exist.
+///
+/// # Errors
+/// See [`InitError`].
+pub fn init(config: &ExecConfig) -> Result<(), InitError> {
+    let mut context = Context::new(&config.model);
+    if config.one_insn {
+        context.max_insns = 1;
+    }
+    let translator = FastTier::new(context, config.soft_fp, config.precise_flags);
+    init_with(config, Box::new(translator))
+}
+
+/// As [`init`], with another translator.
+///
+/// # Errors
+/// See [`InitError`].
+pub fn init_with(config: &ExecConfig, translator: Box<dyn Compile>) -> Result<(), InitError> {
+    runtime::init(config.place, x64::stubs::emit(), translator, config.unlinked)?;
+    // A second start has failed above.
+    let _ = MODE.set(FpMode {
+        features: config.model.features,
+        always_soft: config.soft_fp,
+    });
+    mem::space().set_code_hook(|start, end| {
+        if let Some(runtime) = runtime::get() {
+            runtime.mapping_changed(start, end);
+        }
+    });
+    signals::install();
+    Ok(())
+}
+
+/// The processor of the process's first thread, about to execute at `pc` with stack pointer `sp`.
+///
+/// # Errors
+/// When [`init`] has not been called, or the host has no memory for the translation stack.
+pub fn new_machine(pc: u32, thumb: bool, sp: u32) -> io::Result<Box<dyn Machine>> {
+    let mut state = CpuState::new();
+    state.r[13] = sp;
+    state.r[15] = pc;
+    state.thumb = u8::from(thumb);
+    let (Some(runtime), Some(mode)) = (runtime::get(), MODE.get()) else {
+        return Err(io::Error::other("execution has not been started"));
+    };
+    Ok(Box::new(Jit::new(state, runtime, *mode)?))
+}

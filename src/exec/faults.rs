@@ -1,0 +1,324 @@
+//! Synchronous faults in translated code: from host pc to guest state, and floating-point traps settled in place.
+
+use super::runtime;
+use super::signals::{FAULT_SIGNALS, Interrupted};
+use super::thread::Captured;
+use crate::cache::blocks::BlockId;
+use crate::cpu::location::Location;
+use crate::cpu::state::{CpuState, PENDING_SIGNAL, fp_cmp_to_nzcv};
+use crate::diag::stats::stats;
+use crate::ir::interp;
+use crate::ir::ops::Flags;
+use crate::mem::{self, GuestAddr, Prot};
+use crate::softfp::{Mode, Status};
+use crate::x64::code::{FlagsAt, FpLoc, FpRow, Row};
+use crate::x64::regs::PINNED;
+use std::sync::atomic::Ordering;
+
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+/// Page-fault error code: the access was a write.
+const PF_WRITE: u64 = 2;
+/// A fault that the page table says cannot be is tried again this often: another thread may just have changed it.
+const RETRIES: u32 = 8;
+
+/// EFLAGS bits.
+const CF: u64 = 1;
+const PF: u64 = 1 << 2;
+const AF: u64 = 1 << 4;
+const ZF: u64 = 1 << 6;
+const SF: u64 = 1 << 7;
+const OF: u64 = 1 << 11;
+
+/// `ucontext` indices of the host registers, as they are numbered in encodings.
+const GREGS: [i32; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
+/// Puts the flags that are in EFLAGS into the state.
+fn store_flags(state: &mut CpuState, at: FlagsAt, eflags: u64) {
+    let in_eflags = Flags(at.eflags);
+    let nzcv = if at.float {
+        fp_cmp_to_nzcv((eflags & (ZF | PF | CF)) as u8)
+    } else {
+        let bit = |mask: u64, to: u32| u32::from(eflags & mask != 0) << to;
+        bit(SF, 31) | bit(ZF, 30) | (bit(CF, 29) ^ u32::from(at.inverted) << 29) | bit(OF, 28)
+    };
+    let wanted = u32::from(in_eflags.0) << 28;
+    let merged = state.nzcv() & !wanted | nzcv & wanted;
+    state.set_nzcv(merged);
+}
+
+/// Writes the whole guest state before the instruction of `row` and sends the thread to the run loop with `why`.
+pub fn capture(it: &mut Interrupted<'_>, row: &Row, why: Captured) {
+    // SAFETY: the state lives as long as the thread, which is interrupted.
+    let state = unsafe { &mut *it.thread.state() };
+    for (r, host) in PINNED.iter().enumerate() {
+        if let Some(host) = host {
+            state.r[r] = it.reg(GREGS[usize::from(*host)]) as u32;
+        }
+    }
+    store_flags(state, row.flags, it.reg(libc::REG_EFL));
+    state.r[15] = row.pc;
+    state.thumb = u8::from(row.thumb);
+    state.it = row.it;
+    state.jit_sp = it.reg(libc::REG_RSP);
+    // The exit below loads the run loop's MXCSR, so the guest's sticky bits are kept here.
+    if let Some(fp) = fp_regs(it) {
+        state.mxcsr = fp.mxcsr;
+    }
+    it.thread.captured.set(why);
+    it.set_stepping(false);
+    let exit = it.runtime.base() + u64::from(it.runtime.stubs().captured);
+    it.set_reg(libc::REG_RIP, exit);
+}
+
+/// The thread ran into the entry of a dead block of `location`: sends it to the run loop, to look the place up.
+pub fn enter_again(it: &mut Interrupted<'_>, location: Location) {
+    // At an entry the flags are in the state.
+    let row = Row {
+        host: 0,
+        pc: location.pc,
+        thumb: location.thumb,
+        it: location.it,
+        boundary: true,
+        glue: false,
+        flags: FlagsAt::default(),
+    };
+    capture(it, &row, Captured::Stale);
+}
+
+/// Where a faulting thread is: the block and row of translated code.
+fn place(it: &Interrupted<'_>) -> Option<(BlockId, u32, Row)> {
+    let offset = it.runtime.offset(it.rip())?;
+    if it.runtime.in_stubs(offset) {
+        return None;
+    }
+    let shared = it.runtime.shared();
+    let id = shared.cache.at_host(offset)?;
+    let row = shared.cache.row_at(id, offset)?;
+    Some((id, offset, row))
+}
+
+/// SIGSEGV or SIGBUS by an access. False if it is none that can be explained.
+pub fn memory(it: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> bool {
+    // SAFETY: the kernel fills si_addr for these signals.
+    let host = unsafe { info.si_addr() } as u64;
+    let write = it.reg(libc::REG_ERR) & PF_WRITE != 0;
+    let in_translated = it.runtime.offset(it.rip()).is_some();
+    if signo == libc::SIGSEGV && in_translated && it.thread.stack.overrun(host) {
+        it.set_reg(libc::REG_RSP, it.thread.stack.base());
+        return true;
+    }
+    let guest = host.wrapping_sub(mem::space().base());
+    let fixup = mem::copy_fixup(it.rip());
+    let ours = in_translated || fixup.is_some();
+    if ours && signo == libc::SIGSEGV && guest >> 32 == 0 {
+        if write && it.runtime.code_write(guest as u32) {
+            return true;
+        }
+        if try_again(it, guest as u32, write) {
+            return true;
+        }
+    }
+    if let Some(rip) = fixup {
+        it.set_reg(libc::REG_RIP, rip);
+        return true;
+    }
+    let Some((_, _, row)) = place(it) else {
+        return false;
+    };
+    // An address outside the window is one that wrapped around its ends; the architecture's is modulo 2^32.
+    let addr = guest as u32;
+    let code = match signo {
+        libc::SIGBUS => info.si_code,
+        _ if mem::space().prot(GuestAddr(addr)).is_none() => SEGV_MAPERR,
+        _ => SEGV_ACCERR,
+    };
+    capture(
+        it,
+        &row,
+        Captured::Fault {
+            signo,
+            code,
+            addr,
+            write,
+        },
+    );
+    true
+}
+
+/// Whether the access should be tried again, because the guest's page table allows it (now).
+fn try_again(it: &Interrupted<'_>, addr: u32, write: bool) -> bool {
+    let need = if write { Prot::WRITE } else { Prot::READ };
+    if mem::space()
+        .prot(GuestAddr(addr))
+        .is_none_or(|p| !p.contains(need))
+    {
+        return false;
+    }
+    let (rip, at, times) = it.thread.retried.get();
+    let times = if (rip, at) == (it.rip(), addr.into()) {
+        times + 1
+    } else {
+        1
+    };
+    it.thread.retried.set((it.rip(), addr.into(), times));
+    if times <= RETRIES {
+        return true;
+    }
+    it.thread.retried.set((0, 0, 0));
+    false
+}
+
+/// The floating-point registers of the interrupted thread.
+fn fp_regs<'a>(it: &mut Interrupted<'_>) -> Option<&'a mut libc::_libc_fpstate> {
+    // SAFETY: the kernel's frame, or null; nothing else refers to it while the handler runs.
+    unsafe { it.context.uc_mcontext.fpregs.as_mut() }
+}
+
+fn xmm(fp: &libc::_libc_fpstate, n: u8) -> u64 {
+    let e = &fp._xmm[usize::from(n & 15)].element;
+    u64::from(e[0]) | u64::from(e[1]) << 32
+}
+
+/// SIGFPE by an instruction that raised Invalid: computes what ARM would, and goes on after it.
+pub fn floating_point(it: &mut Interrupted<'_>) -> bool {
+    let Some((id, offset, _)) = place(it) else {
+        return false;
+    };
+    let row = it.runtime.shared().cache.fp_row_at(id, offset);
+    let (Some(row), Some(fp)) = (row, fp_regs(it)) else {
+        return false;
+    };
+    settle(it, fp, &row);
+    stats().fp_traps.add(1);
+    it.runtime.shared().cache.count_trap(id);
+    if it.thread.pending().load(Ordering::Relaxed) & PENDING_SIGNAL != 0 {
+        it.leave_soon();
+    }
+    true
+}
+
+fn settle(it: &mut Interrupted<'_>, fp: &mut libc::_libc_fpstate, row: &FpRow) {
+    let state = it.thread.state();
+    let operand = |loc: FpLoc| match loc {
+        FpLoc::None => 0,
+        FpLoc::Xmm(n) => xmm(fp, n),
+        FpLoc::Gpr(n) => it.reg(GREGS[usize::from(n & 15)]),
+        FpLoc::State(at) => {
+            // SAFETY: the row's displacement is that of a register in the state.
+            unsafe { state_slot(state, at).read_unaligned() }
+        }
+    };
+    let [a, b, c] = row.args.map(operand);
+    // SAFETY: the state lives as long as the thread, which is interrupted.
+    let mode = Mode::from_fpscr(unsafe { (*state).fpscr });
+    let mut status = Status::default();
+    let result = interp::fp_op(row.op, row.aux, row.imm, row.imm2, a, b, c, mode, &mut status);
+    // SAFETY: as above.
+    unsafe { (*state).fpscr |= status.0 };
+    fp.mxcsr &= !1;
+    let wide = row.op.result() == crate::ir::ops::Type::F64;
+    match row.dst {
+        FpLoc::None => {
+            let flags = it.reg(libc::REG_EFL) & !(CF | PF | AF | ZF | SF | OF);
+            let cmp = crate::cpu::state::nzcv_to_fp_cmp(result as u32);
+            it.set_reg(libc::REG_EFL, flags | u64::from(cmp) & (ZF | PF | CF));
+        }
+        FpLoc::Xmm(n) => {
+            let e = &mut fp._xmm[usize::from(n & 15)].element;
+            (e[0], e[1]) = (result as u32, (result >> 32) as u32);
+        }
+        FpLoc::Gpr(n) => it.set_reg(GREGS[usize::from(n & 15)], result),
+        FpLoc::State(at) => {
+            // SAFETY: the row's displacement is that of a register in the state, of the result's size.
+            unsafe {
+                if wide {
+                    state_slot(state, at).write_unaligned(result);
+                } else {
+                    state_slot(state, at).cast::<u32>().write_unaligned(result as u32);
+                }
+            }
+        }
+    }
+    let next = it.rip() + u64::from(row.len);
+    it.set_reg(libc::REG_RIP, next);
+}
+
+/// The place at displacement `at` from the state pointer.
+fn state_slot(state: *mut CpuState, at: i32) -> *mut u64 {
+    let from_start = at as isize + crate::cpu::state::STATE_BIAS as isize;
+    state.cast::<u8>().wrapping_offset(from_start).cast()
+}
+
+/// A fault that is nobody's but ours: one line, then the signal's own action once the handler returns.
+pub fn die(signo: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    // SAFETY: the field exists for the signals that get here.
+    let addr = unsafe { info.si_addr() } as u64;
+    let where_ = match runtime::get().and_then(|r| r.offset(rip)) {
+        Some(_) => "in translated code",
+        None => "outside translated code",
+    };
+    let mut line = Line::default();
+    use std::fmt::Write;
+    let _ = writeln!(
+        line,
+        "emu: internal error: signal {signo} (code {}) at host pc {rip:#x} {where_}, address {addr:#x}; please report this",
+        info.si_code
+    );
+    // SAFETY: the buffer is valid for its length.
+    unsafe { libc::write(libc::STDERR_FILENO, line.bytes.as_ptr().cast(), line.used) };
+    // SAFETY: plain data, and the default action needs no handler.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signo, &action, std::ptr::null_mut());
+        libc::sigdelset(&mut context.uc_sigmask, signo);
+    }
+    if !FAULT_SIGNALS.contains(&signo) || signo == libc::SIGTRAP {
+        // Returning would not raise it again.
+        // SAFETY: raise has no preconditions.
+        unsafe { libc::raise(signo) };
+    }
+}
+
+/// A line without allocation.
+struct Line {
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line {
+            bytes: [0; 256],
+            used: 0,
+        }
+    }
+}
+
+impl std::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let n = text.len().min(self.bytes.len() - self.used);
+        self.bytes[self.used..self.used + n].copy_from_slice(&text.as_bytes()[..n]);
+        self.used += n;
+        Ok(())
+    }
+}
