@@ -10,6 +10,7 @@
 //! - operands are defined earlier, and not across a `Label` (values don't survive a join: read the context again);
 //! - within one guest instruction every operation that may fault comes before the first context write that the
 //!   fault must not show (loads into several registers are the architecture's own exception);
+//! - an operation that sets one of N and Z sets both (the optimiser may drop one that is dead);
 //! - exactly one terminator, last.
 
 use crate::cpu::cond::Cond;

@@ -221,7 +221,7 @@ impl Emitter<'_> {
     }
 
     /// The pinned register the current value is going to, if nothing that is still needed lives only there.
-    fn def_hinted(&mut self) -> Option<u8> {
+    pub(super) fn def_hinted(&mut self) -> Option<u8> {
         let r = self.hint[self.at];
         if r == NOWHERE {
             return None;
@@ -406,6 +406,13 @@ impl Emitter<'_> {
         if !v.is_none() {
             self.leave_one(v);
             self.home_d[d] = Value::NONE;
+        }
+    }
+
+    /// The home of `v` (if it is a value) is about to be another value's.
+    pub(super) fn keep_apart(&mut self, v: Value) {
+        if !v.is_none() {
+            self.leave_one(v);
         }
     }
 

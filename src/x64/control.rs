@@ -84,7 +84,7 @@ impl Emitter<'_> {
         self.asm.store_imm(Mem::state(reg_disp(15)), pc);
         let (t_at, it_at) = (disp(offset_of!(CpuState, thumb)), disp(offset_of!(CpuState, it)));
         let t = i8::from(self.thumb);
-        dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + t_at], t; mov BYTE [rbp + it_at], it as i8);
+        dynasm!(self.asm.ops; .arch x64; mov BYTE [BYTE rbp + t_at as i8], t; mov BYTE [BYTE rbp + it_at as i8], it as i8);
     }
 
     /// Flags that `live` says are needed where we leave to go to memory.

@@ -66,7 +66,7 @@ impl Emitter<'_> {
         }
         if set.intersects(Flags::NZ) {
             self.take(RAX);
-            dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [rbp + NZ], ah);
+            dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [BYTE rbp + NZ as i8], ah);
             self.locked &= !1;
             // Both are stored, but only those that EFLAGS held become current.
             self.flags.mem = self.flags.mem | Flags(Flags::NZ.0 & self.flags.eflags.0);
@@ -87,23 +87,23 @@ impl Emitter<'_> {
         self.take(RAX);
         let f = self.flags;
         dynasm!(self.asm.ops; .arch x64
-            ; setp BYTE [rbp + V]
-            ; setb BYTE [rbp + C]
+            ; setp BYTE [BYTE rbp + V as i8]
+            ; setb BYTE [BYTE rbp + C as i8]
             ; lahf
             ; movzx eax, ah
-            ; mov BYTE [rbp + NZ], al
+            ; mov BYTE [BYTE rbp + NZ as i8], al
             // C = !CF | PF: CF is 0 or 1 in the byte, and PF implies CF.
-            ; xor BYTE [rbp + C], 1
+            ; xor BYTE [BYTE rbp + C as i8], 1
             ; test al, 4
             ; jz >ordered
-            ; mov BYTE [rbp + C], 1
-            ; mov BYTE [rbp + NZ], 0
+            ; mov BYTE [BYTE rbp + C as i8], 1
+            ; mov BYTE [BYTE rbp + NZ as i8], 0
             ; jmp >done
             ; ordered:
             // N = CF, Z = ZF.
             ; shl eax, 7
-            ; and BYTE [rbp + NZ], 0x40
-            ; or BYTE [rbp + NZ], al
+            ; and BYTE [BYTE rbp + NZ as i8], 0x40
+            ; or BYTE [BYTE rbp + NZ as i8], al
             ; done:
         );
         self.locked &= !1;
@@ -125,10 +125,10 @@ impl Emitter<'_> {
             self.spill_float();
         }
         if inverted {
-            dynasm!(self.asm.ops; .arch x64; cmp BYTE [rbp + C], 1);
+            dynasm!(self.asm.ops; .arch x64; cmp BYTE [BYTE rbp + C as i8], 1);
         } else {
             self.take(RAX);
-            dynasm!(self.asm.ops; .arch x64; mov al, BYTE [rbp + C]; add al, -1);
+            dynasm!(self.asm.ops; .arch x64; mov al, BYTE [BYTE rbp + C as i8]; add al, -1);
             self.locked &= !1;
         }
         self.clobbered();
@@ -169,12 +169,12 @@ impl Emitter<'_> {
     fn reload(&mut self) {
         self.take(RAX);
         dynasm!(self.asm.ops; .arch x64
-            ; movzx eax, BYTE [rbp + NZ]
+            ; movzx eax, BYTE [BYTE rbp + NZ as i8]
             ; and eax, 0xc0u32 as i32
-            ; or al, BYTE [rbp + C]
+            ; or al, BYTE [BYTE rbp + C as i8]
             ; xor al, 1
             ; mov ah, al
-            ; mov al, BYTE [rbp + V]
+            ; mov al, BYTE [BYTE rbp + V as i8]
             // 1 + 127 overflows, 0 + 127 does not; SAHF leaves OF alone.
             ; add al, 127
             ; sahf

@@ -43,8 +43,14 @@ impl Emitter<'_> {
     pub(super) fn fp_context(&mut self, inst: &Inst) {
         let i = inst.imm as usize;
         match inst.op {
-            Op::GetS => self.home_s[i] = Value(self.at as u32),
-            Op::GetD => self.home_d[i] = Value(self.at as u32),
+            Op::GetS => {
+                self.keep_apart(self.home_s[i]);
+                self.home_s[i] = Value(self.at as u32);
+            }
+            Op::GetD => {
+                self.keep_apart(self.home_d[i]);
+                self.home_d[i] = Value(self.at as u32);
+            }
             Op::SetS if self.home_s[i] != inst.a => {
                 let x = self.xmm(inst.a);
                 self.leave_fp_home(i, 1);
@@ -105,15 +111,15 @@ impl Emitter<'_> {
             FlagsFromFp => self.flags_from_fp(inst),
             GetFpscr => {
                 self.pre_clobber(Flags::NONE);
-                dynasm!(self.asm.ops; .arch x64; stmxcsr [rbp + MXCSR]);
+                dynasm!(self.asm.ops; .arch x64; stmxcsr [BYTE rbp + MXCSR as i8]);
                 self.call_rust(Helper::GetFpscr, inst, &[]);
                 self.result_in_rax();
             }
             SetFpscr => {
                 self.pre_clobber(Flags::NONE);
-                dynasm!(self.asm.ops; .arch x64; stmxcsr [rbp + MXCSR]);
+                dynasm!(self.asm.ops; .arch x64; stmxcsr [BYTE rbp + MXCSR as i8]);
                 self.call_rust(Helper::SetFpscr, inst, &[inst.a]);
-                dynasm!(self.asm.ops; .arch x64; ldmxcsr [rbp + MXCSR]);
+                dynasm!(self.asm.ops; .arch x64; ldmxcsr [BYTE rbp + MXCSR as i8]);
             }
             _ => unreachable!("{:?} is not a floating-point operation", inst.op),
         }
@@ -272,7 +278,7 @@ impl Emitter<'_> {
         self.asm
             .op(Enc::of(opcode).prefix(if double { 0x66 } else { 0 }), xa, b);
         self.trap_row(inst, from, [FpLoc::Xmm(xa), fp_loc(b), FpLoc::None], FpLoc::None);
-        dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [rbp + FP_CMP], ah);
+        dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [BYTE rbp + FP_CMP as i8], ah);
         self.clobbered();
         self.flags.fp_cmp = true;
     }
@@ -337,13 +343,7 @@ impl Emitter<'_> {
             args,
             dst: SoftDst::Gpr(t),
         });
-        let hinted = self.hint[self.at] != super::emit::NOWHERE;
-        if hinted {
-            let dst = self.def();
-            self.asm.mov_rr(dst, t);
-        } else {
-            self.def_in(t);
-        }
+        self.finish_in(t);
     }
 
     fn int_to_float(&mut self, inst: &Inst) {
@@ -376,11 +376,7 @@ impl Emitter<'_> {
                 self.asm.op(Enc::of(0x6e).prefix(0x66).w(), x, Rm::Reg(RAX));
             }
             Type::None => {}
-            _ if self.hint[self.at] != super::emit::NOWHERE => {
-                let dst = self.def();
-                self.asm.mov_rr(dst, RAX);
-            }
-            _ => self.def_in(RAX),
+            _ => self.finish_in(RAX),
         }
     }
 }

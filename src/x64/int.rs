@@ -16,7 +16,11 @@ const GE: i32 = disp(offset_of!(CpuState, ge));
 impl Emitter<'_> {
     pub(super) fn int(&mut self, inst: &Inst) {
         match inst.op {
-            Op::GetReg => self.home[inst.imm as usize] = Value(self.at as u32),
+            Op::GetReg => {
+                // An earlier value of the same register keeps a place of its own.
+                self.leave_home(inst.imm as u8);
+                self.home[inst.imm as usize] = Value(self.at as u32);
+            }
             Op::SetReg => self.set_reg(inst.imm as u8, inst.a),
             Op::GetS | Op::GetD | Op::SetS | Op::SetD => self.fp_context(inst),
             Op::GetNzcv => {
@@ -156,23 +160,20 @@ impl Emitter<'_> {
     }
 
     /// The current value is in scratch register `t`: moves it to its pinned register, or leaves it there.
-    fn finish_in(&mut self, t: u8) {
+    pub(super) fn finish_in(&mut self, t: u8) {
         if self.unused() {
             return;
         }
-        let at = self.at;
-        if self.hint[at] != super::emit::NOWHERE {
-            let dst = self.def();
-            self.asm.mov_rr(dst, t);
-            return;
+        match self.def_hinted() {
+            Some(dst) => self.asm.mov_rr(dst, t),
+            None => self.def_in(t),
         }
-        self.def_in(t);
     }
 
     /// Q |= `cc`. EFLAGS are destroyed.
     fn set_q_if(&mut self, cc: Cc) {
         let over = self.jcc_over(cc.invert());
-        dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + Q], 1);
+        dynasm!(self.asm.ops; .arch x64; mov BYTE [BYTE rbp + Q as i8], 1);
         self.asm.bind(over);
     }
 
@@ -222,20 +223,27 @@ impl Emitter<'_> {
     }
 
     fn set_nzcv(&mut self, inst: &Inst) {
+        if inst.flags.is_empty() {
+            return;
+        }
         self.pre_clobber(inst.flags);
         let r = self.reg(inst.a);
         let t = self.alloc_gpr();
-        self.asm.mov_rr(t, r);
-        self.asm.shift_i(Sh::Shr, t, 24);
-        self.asm.op(Enc::new(0x88).byte(), t, Mem::state(NZ).into());
-        for (at, shift) in [(C, 29), (V, 28)] {
+        if inst.flags.intersects(Flags::NZ) {
             self.asm.mov_rr(t, r);
-            self.asm.shift_i(Sh::Shr, t, shift);
-            self.asm.alu_i(Alu::And, Rm::Reg(t), 1);
-            self.asm.op(Enc::new(0x88).byte(), t, Mem::state(at).into());
+            self.asm.shift_i(Sh::Shr, t, 24);
+            self.asm.op(Enc::new(0x88).byte(), t, Mem::state(NZ).into());
+        }
+        for (flag, at, shift) in [(Flags::C, C, 29), (Flags::V, V, 28)] {
+            if inst.flags.intersects(flag) {
+                self.asm.mov_rr(t, r);
+                self.asm.shift_i(Sh::Shr, t, shift);
+                self.asm.alu_i(Alu::And, Rm::Reg(t), 1);
+                self.asm.op(Enc::new(0x88).byte(), t, Mem::state(at).into());
+            }
         }
         self.clobbered();
-        self.flags.mem = Flags::NZCV;
+        self.flags.mem = self.flags.mem | inst.flags;
     }
 
     fn set_c(&mut self, inst: &Inst) {
@@ -246,7 +254,7 @@ impl Emitter<'_> {
             self.spill_flags(self.flags.eflags - self.flags.mem);
         }
         if let Some(k) = self.imm(inst.a) {
-            dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + C], (k & 1) as i8);
+            dynasm!(self.asm.ops; .arch x64; mov BYTE [BYTE rbp + C as i8], (k & 1) as i8);
         } else {
             self.pre_clobber(Flags::C);
             let t = self.alloc_gpr();
@@ -562,8 +570,8 @@ impl Emitter<'_> {
         }
         if matches!(inst.op, Op::Ror | Op::Rrx) {
             // Rotates leave SF and ZF alone: C to memory, then test.
-            self.flags_set(Flags::C, false);
             if inst.flags.intersects(Flags::C) {
+                self.flags_set(Flags::C, false);
                 self.spill_flags(Flags::C);
             }
             let nz = inst.flags - Flags::C;
@@ -599,10 +607,10 @@ impl Emitter<'_> {
         match inst.op {
             Op::RorReg => self.asm.shift_cl(Sh::Ror, t),
             Op::SarReg => {
-                let m = self.alloc_gpr();
-                self.asm.mov_ri(m, 31);
-                self.asm.alu(Alu::Cmp, RCX, Rm::Reg(m));
-                self.asm.cmov(Cc::A, RCX, Rm::Reg(m));
+                self.asm.alu_i(Alu::Cmp, Rm::Reg(RCX), 31);
+                let fits = self.jcc_over(Cc::Be);
+                self.asm.mov_ri(RCX, 31);
+                self.asm.bind(fits);
                 self.asm.shift_cl(Sh::Sar, t);
             }
             op => {
@@ -912,11 +920,11 @@ impl Emitter<'_> {
                 self.asm.op(Enc::of(0xaf).w(), t, Rm::Reg(b));
             }
             Op::SMul64 => {
-                let a = self.rm_or_const(inst.a);
-                self.asm.op(Enc::new(0x63).w(), t, a);
+                self.copy_to(t, inst.a);
+                self.asm.op(Enc::new(0x63).w(), t, Rm::Reg(t));
                 let u = self.alloc_gpr();
-                let b = self.rm_or_const(inst.b);
-                self.asm.op(Enc::new(0x63).w(), u, b);
+                self.copy_to(u, inst.b);
+                self.asm.op(Enc::new(0x63).w(), u, Rm::Reg(u));
                 self.asm.op(Enc::of(0xaf).w(), t, Rm::Reg(u));
             }
             Op::Add64 | Op::Sub64 => {
@@ -961,7 +969,7 @@ impl Emitter<'_> {
         // Overflow: the sign of the wrapped result is the wrong one.
         self.asm.shift_i(Sh::Sar, t, 31);
         self.asm.alu_i(Alu::Xor, Rm::Reg(t), 0x8000_0000);
-        dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + Q], 1);
+        dynasm!(self.asm.ops; .arch x64; mov BYTE [BYTE rbp + Q as i8], 1);
         self.asm.bind(done);
         self.clobbered();
         self.finish_in(t);
@@ -982,7 +990,7 @@ impl Emitter<'_> {
             self.asm.alu_i(Alu::Cmp, Rm::Reg(t), bound as u32);
             let fits = self.jcc_over(ok);
             self.asm.mov_ri(t, bound as u32);
-            dynasm!(self.asm.ops; .arch x64; mov BYTE [rbp + Q], 1; jmp =>done);
+            dynasm!(self.asm.ops; .arch x64; mov BYTE [BYTE rbp + Q as i8], 1; jmp =>done);
             self.asm.bind(fits);
         }
         self.asm.bind(done);

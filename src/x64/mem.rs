@@ -94,7 +94,7 @@ impl Emitter<'_> {
             Op::CheckAlign => self.check_align(inst),
             Op::LoadEx | Op::LoadEx64 => self.load_ex(inst),
             Op::StoreEx | Op::StoreEx64 => self.store_ex(inst),
-            Op::Clrex => dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + EX_ADDR], -1),
+            Op::Clrex => dynasm!(self.asm.ops; .arch x64; mov QWORD [BYTE rbp + EX_ADDR as i8], -1),
             Op::Swap => {
                 let m = self.address(inst.a, Value::NONE, 0, 0);
                 let t = self.alloc_gpr();
@@ -150,6 +150,10 @@ impl Emitter<'_> {
 
     fn check_align(&mut self, inst: &Inst) {
         self.pre_clobber(Flags::NONE);
+        if self.opts.precise_flags {
+            // The way out shows them.
+            self.spill_flags(self.flags.eflags - self.flags.mem);
+        }
         self.take(RAX);
         match self.imm(inst.a) {
             Some(k) => self.asm.mov_ri(RAX, k.wrapping_add(inst.imm)),
@@ -187,15 +191,7 @@ impl Emitter<'_> {
         self.asm.op(e, t, m.into());
         self.asm.op(Enc::new(0x89).w(), t, Mem::state(EX_VAL).into());
         self.monitor(m, Enc::new(0x89).w());
-        if self.unused() {
-            return;
-        }
-        if self.hint[self.at] != super::emit::NOWHERE {
-            let dst = self.def();
-            self.asm.mov_rr(dst, t);
-        } else {
-            self.def_in(t);
-        }
+        self.finish_in(t);
     }
 
     /// `e` between the monitor's address and the address `m` (whose base is a register or a constant).
@@ -238,18 +234,10 @@ impl Emitter<'_> {
         self.asm.bind(fail);
         // ZF says whether both comparisons held.
         dynasm!(self.asm.ops; .arch x64
-            ; mov QWORD [rbp + EX_ADDR], -1
+            ; mov QWORD [BYTE rbp + EX_ADDR as i8], -1
             ; setne al
             ; movzx eax, al
         );
-        if self.unused() {
-            return;
-        }
-        if self.hint[self.at] != super::emit::NOWHERE {
-            let dst = self.def();
-            self.asm.mov_rr(dst, RAX);
-        } else {
-            self.def_in(RAX);
-        }
+        self.finish_in(RAX);
     }
 }

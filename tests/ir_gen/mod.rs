@@ -241,7 +241,10 @@ impl Generator {
             }
         }
         if op.effects() & effect::FLAGS != 0 {
-            inst.flags = Flags(self.random.below(16) as u8 & settable(op).0);
+            // N and Z come together (a rule of the IR).
+            let f = self.random.below(16) as u8;
+            let f = if f & Flags::NZ.0 != 0 { f | Flags::NZ.0 } else { f };
+            inst.flags = Flags(f & settable(op).0);
         }
         if op.effects() & effect::READS_COND != 0 {
             inst.cond = self.cond();
