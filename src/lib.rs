@@ -10,6 +10,7 @@ pub mod ir;
 pub mod isa;
 pub mod lift;
 pub mod linux;
+pub mod load;
 pub mod mem;
 pub mod opt;
 pub mod softfp;

@@ -61,6 +61,21 @@ impl Space {
         self.map_as(request, 0, (align >> PAGE_SHIFT).max(1))
     }
 
+    /// Where a mapping of `len` bytes at a multiple of `align` (a power of two) would be placed now.
+    pub fn find_range(&self, len: u32, align: u32) -> Option<u32> {
+        let count = pages(u64::from(len)) as u32;
+        let page = self.find_free(&self.lock(), count, (align >> PAGE_SHIFT).max(1))?;
+        Some(page << PAGE_SHIFT)
+    }
+
+    /// Whether a mapping could be placed at `addr` without replacing anything.
+    pub fn is_free_range(&self, addr: u32, len: u32) -> bool {
+        match checked_range(addr, len) {
+            Ok(range) => self.is_free(&self.lock(), range),
+            Err(_) => false,
+        }
+    }
+
     /// Maps a stack at exactly `addr` if nothing is there: it does not count as data, and nothing is placed in the
     /// gap below it. EEXIST if the range is taken.
     pub fn map_stack(&self, addr: u32, len: u32, prot: Prot) -> Result<u32, i32> {
