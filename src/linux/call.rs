@@ -1,11 +1,14 @@
 //! Dispatch: from a number and six words to the row's handler and back.
 
+use crate::diag::log::{Items, enabled};
 use crate::exec::machine::Machine;
 
 use super::errno::{Errno, SysResult};
+use super::path::{self, HostPath};
 use super::process::Process;
-use super::table::{self, Handler};
+use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
+use super::{guest, raw, strace};
 
 /// What a handler works on: the thread that made the call.
 pub struct SyscallContext<'a> {
@@ -34,14 +37,156 @@ impl From<SysResult> for SyscallResult {
     }
 }
 
+/// AT_SYMLINK_NOFOLLOW, the same in every ABI.
+pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+
 /// Runs system call `nr` of the ARM EABI with r0-r5 in `args`.
 pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> SyscallResult {
     let Some(row) = table::lookup_arm(nr) else {
-        return SyscallResult::Return(-libc::ENOSYS);
+        strace::unknown(nr, &args);
+        return unknown(nr);
     };
-    match row.handler {
-        Handler::None => SyscallResult::Return(-libc::ENOSYS),
-        Handler::Call(f) => f(ctx, &args).into(),
-        Handler::Control(f) => f(ctx, &args),
+    if enabled(Items::STRACE) {
+        let line = strace::before(row, &args);
+        let result = run(ctx, row, &args);
+        strace::after(line, row, &args, result);
+        return result;
     }
+    run(ctx, row, &args)
+}
+
+/// arch/arm/kernel/traps.c arm_syscall: of the private range the kernel answers ENOSYS up to 0xf07ff and kills with
+/// SIGILL beyond; programs probe only below, so ENOSYS stands for both.
+fn unknown(_nr: u32) -> SyscallResult {
+    SyscallResult::Return(-libc::ENOSYS)
+}
+
+fn run(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> SyscallResult {
+    match row.handler {
+        Handler::Pass(host) => pass(ctx, row, host, args, false).into(),
+        Handler::Block(host) => pass(ctx, row, host, args, true).into(),
+        Handler::Call(f) => match check_ranges(row, args) {
+            Ok(()) => f(ctx, args).into(),
+            Err(e) => Err(e).into(),
+        },
+        Handler::Control(f) => f(ctx, args),
+        Handler::None => {
+            strace::unimplemented(row, args);
+            Err(Errno::ENOSYS).into()
+        }
+    }
+}
+
+/// Bytes that a pointer argument spans, if the row tells, and whether the call writes them.
+fn span(arg: Arg, args: &[u32; 6]) -> Option<(u64, bool)> {
+    match arg {
+        Arg::In(size) => Some((size.into(), false)),
+        Arg::Out(size) => Some((size.into(), true)),
+        Arg::Buf(len) => Some((args[len].into(), false)),
+        Arg::OutBuf(len) => Some((args[len].into(), true)),
+        // A negative count is the call's own error.
+        Arg::Array(_, count) if (args[count] as i32) < 0 => None,
+        Arg::Array(size, count) => Some((u64::from(size) * u64::from(args[count]), true)),
+        _ => None,
+    }
+}
+
+/// Every pointer with a known extent lies in the guest's window.
+fn check_ranges(row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
+    let mut word = 0;
+    for &arg in row.args {
+        if let Some((len, writes)) = span(arg, args)
+            && args[word] != 0
+        {
+            host_range(args[word], len, writes)?;
+        }
+        word += arg.words();
+    }
+    Ok(())
+}
+
+fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
+    let len = u32::try_from(len).map_err(|_| Errno::EFAULT)?;
+    if writes {
+        guest::dst(addr, len)
+    } else {
+        guest::src(addr, len)
+    }
+}
+
+/// The host's call of the same meaning: arguments widened, pointers checked and moved, paths translated, as the row
+/// says.
+fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], blocks: bool) -> SysResult {
+    let mut host = [0u64; 6];
+    let mut paths: [Option<HostPath>; 2] = [None, None];
+    let (mut word, mut slot) = (0, 0);
+    for &arg in row.args {
+        let value = args[word];
+        let mut translate = |follow: bool| -> Result<u64, Errno> {
+            let path = path::translate(ctx.process, value, follow)?;
+            let free = usize::from(paths[0].is_some());
+            Ok(paths[free].insert(path).as_arg())
+        };
+        host[slot] = match arg {
+            Arg::Pad => {
+                word += 1;
+                continue;
+            }
+            Arg::Int | Arg::Fd | Arg::DirFd | Arg::Sig => i64::from(value as i32) as u64,
+            Arg::Uint | Arg::Hex | Arg::Mode | Arg::Flags(_) | Arg::Len => value.into(),
+            Arg::Off64 => join(value, args[word + 1]),
+            Arg::Path => translate(true)?,
+            Arg::LinkPath => translate(false)?,
+            Arg::PathAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0)?,
+            Arg::Str | Arg::Ptr => guest::src(value, 1)?,
+            Arg::In(_) | Arg::Out(_) | Arg::Buf(_) | Arg::OutBuf(_) | Arg::Array(..) => match span(arg, args)
+            {
+                Some((len, writes)) if value != 0 => host_range(value, len, writes)?,
+                _ => 0,
+            },
+        };
+        word += arg.words();
+        slot += 1;
+    }
+    // SAFETY: every pointer among the arguments has been checked against the guest's window, or is one of `paths`.
+    let ret = unsafe {
+        if blocks {
+            raw::syscall_interruptible(nr, host, ctx.machine.cpu())
+        } else {
+            raw::syscall(nr, host)
+        }
+    };
+    Ok(Errno::check(ret)? as u32)
+}
+
+/// Two words, low half first, as one value.
+pub fn join(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// A host call from a handler. The caller vouches for the pointers.
+///
+/// # Safety
+/// As [`raw::syscall`].
+pub unsafe fn host(nr: i64, args: &[u64]) -> Result<u64, Errno> {
+    // SAFETY: the caller's contract.
+    Errno::check(unsafe { raw::syscall(nr, six(args)) })
+}
+
+/// A host call that can block and that guest signals interrupt.
+///
+/// # Safety
+/// As [`raw::syscall`].
+pub unsafe fn host_blocking(ctx: &mut SyscallContext<'_>, nr: i64, args: &[u64]) -> Result<u64, Errno> {
+    // SAFETY: the caller's contract.
+    Errno::check(unsafe { raw::syscall_interruptible(nr, six(args), ctx.machine.cpu()) })
+}
+
+fn six(args: &[u64]) -> [u64; 6] {
+    std::array::from_fn(|i| args.get(i).copied().unwrap_or(0))
+}
+
+/// A descriptor or another signed argument as the host wants it.
+pub fn signed(value: u32) -> u64 {
+    i64::from(value as i32) as u64
 }

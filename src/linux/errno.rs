@@ -154,6 +154,12 @@ impl fmt::Debug for Errno {
     }
 }
 
+impl From<crate::mem::Fault> for Errno {
+    fn from(_: crate::mem::Fault) -> Errno {
+        Errno::EFAULT
+    }
+}
+
 impl From<std::io::Error> for Errno {
     fn from(e: std::io::Error) -> Errno {
         Errno(e.raw_os_error().unwrap_or(libc::EIO))

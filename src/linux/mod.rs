@@ -3,14 +3,41 @@
 //! A system call's way: `task` sees `Event::Syscall`, calls [`syscall`]; `call` finds the row in `table` by number,
 //! converts and range-checks the arguments as the row says, and runs the row's handler.
 
+pub mod abi;
 pub mod call;
+pub mod dir;
 pub mod errno;
 pub mod exec;
+pub mod fs;
+pub mod fs_fcntl;
+pub mod fs_io;
+pub mod fs_time;
 pub mod futex;
+pub mod guest;
+pub mod ioctl;
+pub mod ioctl_net;
+pub mod ipc;
+pub mod ipc_mq;
+pub mod misc;
 pub mod mm;
+pub mod net;
+pub mod net_msg;
+pub mod net_opt;
+pub mod path;
+pub mod poll;
+pub mod poll_timer;
+pub mod proc;
+pub mod proc_cpu;
+pub mod proc_ctl;
+pub mod proc_ids;
+pub mod proc_limits;
+pub mod proc_sched;
 pub mod process;
 pub mod raw;
 pub mod signal;
+pub mod stat;
+pub mod strace;
+pub mod sysinfo;
 pub mod table;
 pub mod task;
 pub mod thread;

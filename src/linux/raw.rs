@@ -1,6 +1,7 @@
 //! Host system calls by number: plain, and interruptible by guest signals without a race.
 
-use crate::cpu::state::CpuState;
+/// As [`syscall`], but returns -ERESTARTSYS without entering the kernel when a guest signal is pending.
+pub use crate::exec::signals::syscall_interruptible;
 
 /// A host system call. Returns the kernel's raw value: -4095..-1 is an error.
 ///
@@ -26,16 +27,4 @@ pub unsafe fn syscall(nr: i64, args: [u64; 6]) -> i64 {
         );
     }
     ret
-}
-
-/// As [`syscall`], but returns -ERESTARTSYS without entering the kernel when a guest signal is pending.
-///
-/// # Safety
-/// As [`syscall`].
-pub unsafe fn syscall_interruptible(nr: i64, args: [u64; 6], state: &mut CpuState) -> i64 {
-    if state.pending != 0 {
-        return -i64::from(super::errno::ERESTARTSYS);
-    }
-    // SAFETY: the caller's contract.
-    unsafe { syscall(nr, args) }
 }

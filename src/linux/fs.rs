@@ -1,0 +1,170 @@
+//! Opening, closing and positioning files.
+
+use super::abi::open as oflags;
+use super::call::{SyscallContext, host, host_blocking, join, signed};
+use super::errno::{Errno, SysResult};
+use super::path::{is_sysroot_fd, translate_bytes};
+use super::process::Process;
+use super::{dir, guest, proc};
+
+const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
+
+pub fn open(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    open_at(ctx, AT_FDCWD, a[0], a[1], a[2])
+}
+
+pub fn creat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    open_at(
+        ctx,
+        AT_FDCWD,
+        a[0],
+        (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u32,
+        a[1],
+    )
+}
+
+pub fn openat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    open_at(ctx, a[0], a[1], a[2], a[3])
+}
+
+fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: u32) -> SysResult {
+    let path = guest::path(path)?;
+    if let Some(result) = proc::open(ctx, &path, flags) {
+        return result;
+    }
+    let exclusive = (libc::O_CREAT | libc::O_EXCL) as u32;
+    let follow = flags & oflags::O_NOFOLLOW == 0 && flags & exclusive != exclusive;
+    let name = translate_bytes(ctx.process, path, follow)?;
+    let flags = oflags::to_host(flags);
+    let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into()];
+    // SAFETY: `name` is a C string that lives over the call.
+    let fd = unsafe { host_blocking(ctx, libc::SYS_openat, &args)? };
+    Ok(fd as u32)
+}
+
+/// openat2: `struct open_how` is three 64-bit words in every ABI.
+pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    const SIZE: u32 = 24;
+    if a[3] < SIZE {
+        return Err(Errno::EINVAL);
+    }
+    if a[3] > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    let how: [u64; 3] = guest::get(a[2])?;
+    let rest = guest::get_vec(a[2].wrapping_add(SIZE), (a[3] - SIZE) as usize)?;
+    if rest.iter().any(|&b| b != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let path = guest::path(a[1])?;
+    let flags = u32::try_from(how[0]).map_err(|_| Errno::EINVAL)?;
+    if how[2] == 0
+        && let Some(result) = proc::open(ctx, &path, flags)
+    {
+        return result;
+    }
+    let name = if how[2] == 0 {
+        translate_bytes(ctx.process, path, flags & oflags::O_NOFOLLOW == 0)?
+    } else {
+        // The caller confines the lookup itself.
+        std::ffi::CString::new(path).map_err(|_| Errno::ENOENT)?
+    };
+    let how = [u64::from(oflags::to_host(flags)), how[1], how[2]];
+    let args = [
+        signed(a[0]),
+        name.as_ptr() as u64,
+        how.as_ptr() as u64,
+        SIZE.into(),
+    ];
+    // SAFETY: `name` and `how` live over the call.
+    let fd = unsafe { host_blocking(ctx, libc::SYS_openat2, &args)? };
+    Ok(fd as u32)
+}
+
+/// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.
+pub fn is_hidden(process: &Process, fd: i32) -> bool {
+    crate::diag::log::private_fd() == Some(fd) || is_sysroot_fd(process, fd)
+}
+
+pub fn close(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if is_hidden(ctx.process, a[0] as i32) {
+        return Err(Errno::EBADF);
+    }
+    dir::forget(a[0]);
+    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    unsafe { host(libc::SYS_close, &[signed(a[0])]) }.map(|_| 0)
+}
+
+pub fn close_range(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let (mut first, last, flags) = (a[0], a[1], a[2]);
+    if first > last {
+        return Err(Errno::EINVAL);
+    }
+    // The ranges between the emulator's own descriptors, all of which lie low enough to be looked at one by one.
+    let candidates = first..=last.min(4096);
+    let hidden: Vec<u32> = candidates
+        .filter(|&fd| is_hidden(ctx.process, fd as i32))
+        .collect();
+    let call = |from: u32, to: u32| {
+        // SAFETY: no pointers; the emulator's own descriptors lie outside the range.
+        unsafe { host(libc::SYS_close_range, &[from.into(), to.into(), flags.into()]) }
+    };
+    for fd in hidden {
+        if fd > first {
+            call(first, fd - 1)?;
+        }
+        first = fd + 1;
+    }
+    if first <= last {
+        call(first, last)?;
+    }
+    Ok(0)
+}
+
+pub fn dup2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if is_hidden(ctx.process, a[1] as i32) {
+        return Err(Errno::EBADF);
+    }
+    dir::forget(a[1]);
+    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    unsafe { host(libc::SYS_dup2, &[signed(a[0]), signed(a[1])]) }.map(|fd| fd as u32)
+}
+
+pub fn dup3(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if is_hidden(ctx.process, a[1] as i32) {
+        return Err(Errno::EBADF);
+    }
+    dir::forget(a[1]);
+    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    unsafe { host(libc::SYS_dup3, &[signed(a[0]), signed(a[1]), a[2].into()]) }.map(|fd| fd as u32)
+}
+
+/// pipe2: O_DIRECT is one of the flags that ARM numbers differently.
+pub fn pipe2(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let out = guest::dst(a[0], 8)?;
+    // SAFETY: a checked range of the guest's window.
+    unsafe { host(libc::SYS_pipe2, &[out, oflags::to_host(a[1]).into()]) }.map(|_| 0)
+}
+
+/// lseek: a position beyond 31 bits is EOVERFLOW, although the file has moved there (fs/read_write.c).
+pub fn lseek(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let at = seek(a[0], i64::from(a[1] as i32), a[2])?;
+    i32::try_from(at).map(|v| v as u32).map_err(|_| Errno::EOVERFLOW)
+}
+
+pub fn llseek(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let at = seek(a[0], join(a[2], a[1]) as i64, a[4])?;
+    guest::put(a[3], &at)?;
+    Ok(0)
+}
+
+fn seek(fd: u32, offset: i64, whence: u32) -> Result<i64, Errno> {
+    let offset = if whence == libc::SEEK_SET as u32 {
+        dir::position_to_host(fd, offset)
+    } else {
+        offset
+    };
+    // SAFETY: no pointers.
+    let at = unsafe { host(libc::SYS_lseek, &[signed(fd), offset as u64, whence.into()])? };
+    Ok(dir::position_to_guest(fd, at as i64))
+}

@@ -1,0 +1,156 @@
+//! Paths: the sysroot, and what the guest finds under /proc/self in place of the emulator's own entries.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::call::{SyscallContext, host, signed};
+use super::errno::{Errno, SysResult};
+use super::process::Process;
+use super::{guest, proc};
+
+/// A path for the host kernel.
+pub enum HostPath {
+    /// The guest's own string, or NULL.
+    Guest(u64),
+    Owned(CString),
+}
+
+impl HostPath {
+    /// The pointer to pass; good while `self` lives.
+    pub fn as_arg(&self) -> u64 {
+        match self {
+            HostPath::Guest(p) => *p,
+            HostPath::Owned(s) => s.as_ptr() as u64,
+        }
+    }
+}
+
+/// The guest's path at `addr` for the host: an absolute path that exists under the sysroot is taken there, and
+/// /proc/self/exe means the guest's program. NULL stays NULL (some calls take it).
+pub fn translate(process: &Process, addr: u32, follow: bool) -> Result<HostPath, Errno> {
+    if addr == 0 {
+        return Ok(HostPath::Guest(0));
+    }
+    let path = guest::path(addr)?;
+    Ok(HostPath::Owned(translate_bytes(process, path, follow)?))
+}
+
+/// [`translate`] of a path already read.
+pub fn translate_bytes(process: &Process, mut path: Vec<u8>, follow: bool) -> Result<CString, Errno> {
+    if path.first() == Some(&b'/') {
+        if follow && proc::is_own(&path) == Some(b"exe") {
+            path.clone_from(&process.image.exe);
+        }
+        if let Some(under) = under_sysroot(process, &path, follow) {
+            return Ok(under);
+        }
+    }
+    Ok(c_string(path))
+}
+
+/// A C string of bytes that came from one.
+fn c_string(bytes: Vec<u8>) -> CString {
+    // An interior NUL cannot occur in what read_cstr returns; cut there if it did.
+    CString::new(bytes).unwrap_or_else(|e| {
+        let end = e.nul_position();
+        let mut bytes = e.into_vec();
+        bytes.truncate(end);
+        CString::new(bytes).unwrap_or_default()
+    })
+}
+
+/// Descriptor of the sysroot directory, opened once and kept out of the guest's way.
+fn sysroot_fd(dir: &Path) -> Option<i32> {
+    static FD: OnceLock<Option<i32>> = OnceLock::new();
+    *FD.get_or_init(|| {
+        let name = CString::new(dir.as_os_str().as_bytes()).ok()?;
+        // SAFETY: a C string and plain flags; F_DUPFD moves the descriptor above those that guests use.
+        unsafe {
+            let low = libc::open(name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC);
+            if low < 0 {
+                return None;
+            }
+            let high = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, 901);
+            if high < 0 {
+                return Some(low);
+            }
+            libc::close(low);
+            Some(high)
+        }
+    })
+}
+
+/// Whether a descriptor is the sysroot's own.
+pub fn is_sysroot_fd(process: &Process, fd: i32) -> bool {
+    process.settings.sysroot.as_deref().and_then(sysroot_fd) == Some(fd)
+}
+
+/// Where `path` (absolute) is under the sysroot, if it exists there. Symbolic links, absolute ones too, and ".." are
+/// resolved within the sysroot by the kernel (RESOLVE_IN_ROOT).
+fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString> {
+    let root = process.settings.sysroot.as_deref()?;
+    let fd = sysroot_fd(root)?;
+    let name = CString::new(path).ok()?;
+    // SAFETY: open_how is plain integers.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW }) as u64;
+    how.resolve = libc::RESOLVE_IN_ROOT;
+    // SAFETY: a C string and a structure that live over the call.
+    let found = unsafe {
+        host(
+            libc::SYS_openat2,
+            &[
+                fd as u64,
+                name.as_ptr() as u64,
+                &raw const how as u64,
+                size_of::<libc::open_how>() as u64,
+            ],
+        )
+    };
+    let found = found.ok()? as i32;
+    let target = std::fs::read_link(format!("/proc/self/fd/{found}"));
+    // SAFETY: our own descriptor.
+    unsafe { libc::close(found) };
+    match target {
+        Ok(t) => CString::new(t.as_os_str().as_bytes()).ok(),
+        // No /proc: the textual path will do, symbolic links out of the sysroot excepted.
+        Err(_) => {
+            let mut joined = root.as_os_str().as_bytes().to_vec();
+            joined.extend_from_slice(path);
+            CString::new(joined).ok()
+        }
+    }
+}
+
+pub fn readlink(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    read_link(ctx, libc::AT_FDCWD as u32, a[0], a[1], a[2])
+}
+
+pub fn readlinkat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    read_link(ctx, a[0], a[1], a[2], a[3])
+}
+
+fn read_link(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, buf: u32, len: u32) -> SysResult {
+    let bytes = guest::path(path)?;
+    if proc::is_own(&bytes) == Some(b"exe") {
+        if (len as i32) <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        let exe = &ctx.process.image.exe;
+        let n = exe.len().min(len as usize);
+        guest::put_bytes(buf, &exe[..n])?;
+        return Ok(n as u32);
+    }
+    let name = translate_bytes(ctx.process, bytes, false)?;
+    let out = guest::dst(buf, len)?;
+    // SAFETY: a C string, and a range within the guest's window.
+    let n = unsafe {
+        host(
+            libc::SYS_readlinkat,
+            &[signed(dir), name.as_ptr() as u64, out, signed(len)],
+        )?
+    };
+    Ok(n as u32)
+}

@@ -1,0 +1,310 @@
+//! What the guest reads under /proc in place of the emulator's own entries.
+
+use std::ffi::CString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::fd::{FromRawFd, IntoRawFd};
+
+use super::call::{SyscallContext, host};
+use super::errno::{Errno, SysResult};
+use super::process::Process;
+use super::{guest, proc_cpu};
+use crate::mem::{MapEntry, Prot, space};
+
+/// The entry's name where a path is one of the caller's own process or thread: `maps` of /proc/self/maps,
+/// /proc/thread-self/maps, /proc/PID/maps, /proc/self/task/TID/maps.
+pub fn is_own(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/proc/")?;
+    let rest = match rest
+        .strip_prefix(b"self/")
+        .or_else(|| rest.strip_prefix(b"thread-self/"))
+    {
+        Some(rest) => rest,
+        None => {
+            let (pid, rest) = split_number(rest)?;
+            (pid == std::process::id()).then_some(rest)?
+        }
+    };
+    match rest.strip_prefix(b"task/") {
+        // Every thread has the process's view of these files.
+        Some(rest) => split_number(rest).map(|(_, rest)| rest),
+        None => Some(rest),
+    }
+}
+
+/// A decimal number up to a slash, and what follows the slash.
+fn split_number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let end = text.iter().position(|&b| b == b'/')?;
+    let number = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Some((number, &text[end + 1..]))
+}
+
+/// Opens `path` if its contents are made here. `flags` are the guest's.
+pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResult> {
+    if !path.starts_with(b"/proc/") {
+        return None;
+    }
+    let contents = if path == b"/proc/cpuinfo" {
+        proc_cpu::cpuinfo(ctx.process.settings.model).into_bytes()
+    } else {
+        match is_own(path)? {
+            b"maps" => maps(&space().maps()).into_bytes(),
+            b"cmdline" => cmdline(ctx.process),
+            b"environ" => environ(ctx.process),
+            b"auxv" => auxv(ctx.process),
+            b"stat" => match stat(ctx.process, path) {
+                Some(text) => text.into_bytes(),
+                None => return Some(Err(Errno::ENOENT)),
+            },
+            b"statm" => match statm() {
+                Some(text) => text.into_bytes(),
+                None => return Some(Err(Errno::ENOENT)),
+            },
+            // Memory by host address would reach the emulator.
+            b"mem" => return Some(Err(Errno::EACCES)),
+            b"smaps" | b"smaps_rollup" | b"numa_maps" | b"pagemap" | b"clear_refs" => {
+                return Some(Err(Errno::ENOENT));
+            }
+            _ => return None,
+        }
+    };
+    Some(serve(&contents, flags))
+}
+
+/// A read-only descriptor with these contents.
+fn serve(contents: &[u8], flags: u32) -> SysResult {
+    if flags & libc::O_ACCMODE as u32 != libc::O_RDONLY as u32 {
+        return Err(Errno::EACCES);
+    }
+    if flags & super::abi::open::O_DIRECTORY != 0 {
+        return Err(Errno::ENOTDIR);
+    }
+    // SAFETY: a C string and flags; the result is a new descriptor that the File below owns.
+    let fd = unsafe {
+        host(
+            libc::SYS_memfd_create,
+            &[c"proc".as_ptr() as u64, libc::MFD_CLOEXEC.into()],
+        )?
+    };
+    // SAFETY: as above.
+    let mut file = unsafe { std::fs::File::from_raw_fd(fd as i32) };
+    file.write_all(contents)?;
+    // Opened again, so that it is read-only, at offset 0, and close-on-exec only if asked for.
+    let name = CString::new(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::EINVAL)?;
+    let keep = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u32;
+    let flags = flags & keep | libc::O_RDONLY as u32;
+    // SAFETY: the name lives over the call.
+    let again = unsafe { host(libc::SYS_open, &[name.as_ptr() as u64, flags.into()]) };
+    match again {
+        Ok(fd) => Ok(fd as u32),
+        // No /proc on the host (a chroot): the first descriptor will do.
+        Err(_) => {
+            use std::io::Seek;
+            file.rewind()?;
+            Ok(file.into_raw_fd() as u32)
+        }
+    }
+}
+
+/// fs/proc/task_mmu.c show_map_vma, for a 32-bit kernel: names start at column 49.
+fn maps(entries: &[MapEntry]) -> String {
+    const NAME_COLUMN: usize = 49;
+    let mut out = String::new();
+    for e in entries {
+        let flag = |on: bool, c: char| if on { c } else { '-' };
+        let mut line = format!(
+            "{:08x}-{:08x} {}{}{}{} {:08x} {:02x}:{:02x} {}",
+            e.start,
+            e.end,
+            flag(e.prot.contains(Prot::READ), 'r'),
+            flag(e.prot.contains(Prot::WRITE), 'w'),
+            flag(e.prot.contains(Prot::EXEC), 'x'),
+            if e.shared { 's' } else { 'p' },
+            e.offset,
+            e.dev.0,
+            e.dev.1,
+            e.inode,
+        );
+        line.push(' ');
+        if !e.path.is_empty() {
+            while line.len() < NAME_COLUMN {
+                line.push(' ');
+            }
+            line.push_str(&String::from_utf8_lossy(&e.path).replace('\n', "\\012"));
+        }
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+/// Strings between two guest addresses, as the guest has them now (programs overwrite them to change their title).
+fn strings(start: u32, end: u32, original: &[Vec<u8>]) -> Vec<u8> {
+    let len = end.saturating_sub(start) as usize;
+    if start != 0
+        && let Ok(bytes) = guest::get_vec(start, len)
+    {
+        return bytes;
+    }
+    original
+        .iter()
+        .flat_map(|s| s.iter().copied().chain([0]))
+        .collect()
+}
+
+fn cmdline(process: &Process) -> Vec<u8> {
+    strings(
+        process.image.arg_start,
+        process.image.arg_end,
+        &process.image.argv,
+    )
+}
+
+fn environ(process: &Process) -> Vec<u8> {
+    strings(
+        process.image.env_start,
+        process.image.env_end,
+        &process.image.envp,
+    )
+}
+
+fn auxv(process: &Process) -> Vec<u8> {
+    process
+        .image
+        .auxv
+        .iter()
+        .flat_map(|(kind, value)| [kind.to_le_bytes(), value.to_le_bytes()].concat())
+        .collect()
+}
+
+/// Bytes mapped by the guest.
+fn mapped_bytes() -> u64 {
+    space()
+        .maps()
+        .iter()
+        .map(|e| u64::from(e.end.wrapping_sub(e.start)))
+        .sum()
+}
+
+/// The host's line with the guest's sizes and addresses (fs/proc/array.c do_task_stat).
+fn stat(process: &Process, path: &[u8]) -> Option<String> {
+    let host = std::fs::read_to_string(std::str::from_utf8(path).ok()?).ok()?;
+    let image = &process.image;
+    let numbers = StatNumbers {
+        vsize: mapped_bytes(),
+        code: (image.code_start, image.code_end),
+        stack: image.stack_start,
+        args: (image.arg_start, image.arg_end),
+        env: (image.env_start, image.env_end),
+    };
+    Some(numbers.patch(&host))
+}
+
+/// What /proc/PID/stat says about the address space.
+struct StatNumbers {
+    vsize: u64,
+    code: (u32, u32),
+    stack: u32,
+    args: (u32, u32),
+    env: (u32, u32),
+}
+
+impl StatNumbers {
+    /// Replaces the fields; their numbers are those of proc_pid_stat(5).
+    fn patch(&self, host: &str) -> String {
+        let Some(name_end) = host.rfind(')') else {
+            return host.to_string();
+        };
+        let (name, rest) = host.split_at(name_end + 1);
+        let mut fields: Vec<String> = rest.split_whitespace().map(str::to_string).collect();
+        let mut set = |number: usize, value: String| {
+            if let Some(field) = fields.get_mut(number - 3) {
+                *field = value;
+            }
+        };
+        set(23, self.vsize.to_string());
+        set(25, u32::MAX.to_string());
+        set(26, self.code.0.to_string());
+        set(27, self.code.1.to_string());
+        set(28, self.stack.to_string());
+        for number in [29, 30, 35, 45, 46, 47] {
+            set(number, "0".into());
+        }
+        set(48, self.args.0.to_string());
+        set(49, self.args.1.to_string());
+        set(50, self.env.0.to_string());
+        set(51, self.env.1.to_string());
+        format!("{name} {}\n", fields.join(" "))
+    }
+}
+
+/// The host's line with the guest's total size, in pages.
+fn statm() -> Option<String> {
+    let host = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let mut fields: Vec<String> = host.split_whitespace().map(str::to_string).collect();
+    *fields.first_mut()? = (mapped_bytes() / 4096).to_string();
+    Some(fields.join(" ") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_entries() {
+        let pid = std::process::id();
+        assert_eq!(is_own(b"/proc/self/maps"), Some(&b"maps"[..]));
+        assert_eq!(is_own(format!("/proc/{pid}/stat").as_bytes()), Some(&b"stat"[..]));
+        assert_eq!(
+            is_own(format!("/proc/self/task/{pid}/stat").as_bytes()),
+            Some(&b"stat"[..])
+        );
+        assert_eq!(is_own(b"/proc/1/maps").filter(|_| pid != 1), None);
+        assert_eq!(is_own(b"/proc/cpuinfo"), None);
+        assert_eq!(is_own(b"/etc/passwd"), None);
+    }
+
+    /// A line of an ARMv7 machine's /proc/self/maps.
+    #[test]
+    fn map_lines() {
+        let entry = MapEntry {
+            start: 0x10000,
+            end: 0x1a000,
+            prot: Prot::READ | Prot::EXEC,
+            shared: false,
+            offset: 0,
+            dev: (0xb3, 2),
+            inode: 1704,
+            path: b"/bin/cat".to_vec(),
+        };
+        assert_eq!(
+            maps(&[entry]),
+            "00010000-0001a000 r-xp 00000000 b3:02 1704       /bin/cat\n"
+        );
+    }
+
+    #[test]
+    fn stat_fields() {
+        let host = "7 (a b) c) R ".to_string()
+            + &(4..=52).map(|n| n.to_string()).collect::<Vec<_>>().join(" ")
+            + "\n";
+        let numbers = StatNumbers {
+            vsize: 9000,
+            code: (1, 2),
+            stack: 77,
+            args: (3, 4),
+            env: (5, 6),
+        };
+        let out = numbers.patch(&host);
+        let fields: Vec<&str> = out
+            .rsplit_once(')')
+            .expect("a name")
+            .1
+            .split_whitespace()
+            .collect();
+        assert_eq!(out.split(' ').next(), Some("7"));
+        assert_eq!(
+            (fields[0], fields[20], fields[25], fields[49]),
+            ("R", "9000", "77", "52")
+        );
+    }
+}

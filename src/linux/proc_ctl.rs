@@ -1,0 +1,92 @@
+//! prctl(2): the operations that mean the same for the guest, by what their arguments are.
+
+use super::call::{SyscallContext, host, signed};
+use super::errno::{Errno, SysResult};
+use super::guest;
+use crate::diag::log::Items;
+
+/// What an operation's arguments are.
+enum Form {
+    /// Numbers.
+    Values,
+    /// The second is a pointer to this many bytes.
+    Pointer(u32),
+    /// The process's seccomp mode: the emulator's own filter is not the guest's.
+    GetSeccomp,
+    /// A pointer to a pointer.
+    TidAddress,
+    /// Names a range of memory: address, length, string.
+    Vma,
+    /// Refused, as on a kernel without it.
+    Refused,
+}
+
+fn form(operation: u32) -> Form {
+    match operation {
+        // PDEATHSIG, DUMPABLE, KEEPCAPS, TIMING, capability bounding set, securebits, timer slack, MCE_KILL, subreaper,
+        // NO_NEW_PRIVS, THP_DISABLE, ambient capabilities, speculation, IO_FLUSHER.
+        1
+        | 3
+        | 4
+        | 7
+        | 8
+        | 13
+        | 14
+        | 23
+        | 24
+        | 27..=30
+        | 33
+        | 34
+        | 36
+        | 38
+        | 39
+        | 41
+        | 42
+        | 47
+        | 52
+        | 53
+        | 57
+        | 58 => Form::Values,
+        // PR_SET_PTRACER.
+        0x5961_6d61 => Form::Values,
+        // PR_GET_PDEATHSIG, PR_GET_CHILD_SUBREAPER.
+        2 | 37 => Form::Pointer(4),
+        // PR_SET_NAME, PR_GET_NAME.
+        15 | 16 => Form::Pointer(16),
+        21 => Form::GetSeccomp,
+        40 => Form::TidAddress,
+        0x5356_4d41 => Form::Vma,
+        // Among them unaligned access and FP emulation control, endianness, TSC, PR_SET_MM, vector lengths, tagged
+        // addresses, syscall dispatch and memory-deny-write-execute, which are the emulator's.
+        _ => Form::Refused,
+    }
+}
+
+pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let mut args = [
+        u64::from(a[0]),
+        signed(a[1]),
+        a[2].into(),
+        a[3].into(),
+        a[4].into(),
+    ];
+    match form(a[0]) {
+        Form::Values => args[1] = a[1].into(),
+        Form::Pointer(size) => args[1] = guest::dst(a[1], size)?,
+        Form::GetSeccomp => return Ok(0),
+        Form::TidAddress => {
+            guest::put(a[1], &ctx.task.clear_child_tid)?;
+            return Ok(0);
+        }
+        Form::Vma => {
+            args[2] = guest::src(a[2], a[3])?;
+            args[4] = guest::src(a[4], 1)?;
+        }
+        Form::Refused => {
+            crate::log_line!(Items::UNIMP, "prctl {:#x}: EINVAL", a[0]);
+            return Err(Errno::EINVAL);
+        }
+    }
+    // SAFETY: numbers and checked ranges of the guest's window, as the operation's form says.
+    unsafe { host(libc::SYS_prctl, &args) }.map(|v| v as u32)
+}

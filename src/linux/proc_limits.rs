@@ -1,0 +1,119 @@
+//! Resource limits and usage.
+//!
+//! RLIMIT_AS, RLIMIT_DATA and RLIMIT_STACK are kept here and in `mem` and enforced there: on the host they would
+//! count the emulator's own memory.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::abi::sys::{Rlimit32, Rlimit64, Rusage};
+use super::call::{SyscallContext, host, signed};
+use super::errno::{Errno, SysResult};
+use super::guest;
+use crate::mem::space;
+
+/// Hard limits of the kept resources: address space, data, stack.
+struct Hard([AtomicU64; 3]);
+
+fn hard() -> &'static Hard {
+    static HARD: OnceLock<Hard> = OnceLock::new();
+    HARD.get_or_init(|| {
+        let of = |resource: u32| AtomicU64::new(host_limit(0, resource, None).map_or(u64::MAX, |l| l.max));
+        Hard([of(libc::RLIMIT_AS), of(libc::RLIMIT_DATA), of(libc::RLIMIT_STACK)])
+    })
+}
+
+/// Where a kept resource's limits are: soft, hard.
+fn kept(resource: u32) -> Option<(&'static AtomicU64, &'static AtomicU64)> {
+    let soft = &space().limits;
+    let hard = &hard().0;
+    match resource {
+        libc::RLIMIT_AS => Some((&soft.address_space, &hard[0])),
+        libc::RLIMIT_DATA => Some((&soft.data, &hard[1])),
+        libc::RLIMIT_STACK => Some((&soft.stack, &hard[2])),
+        _ => None,
+    }
+}
+
+/// The kept limits (resource, soft, hard), to hand to the next program over execve.
+pub fn kept_limits() -> [(u32, u64, u64); 3] {
+    [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_STACK].map(|resource| {
+        let (soft, hard) = match kept(resource) {
+            Some((s, h)) => (s.load(Ordering::Relaxed), h.load(Ordering::Relaxed)),
+            None => (u64::MAX, u64::MAX),
+        };
+        (resource, soft, hard)
+    })
+}
+
+/// Takes over limits that the program before execve had ([`kept_limits`]).
+pub fn adopt_limits(limits: &[(u32, u64, u64)]) {
+    for &(resource, soft, max) in limits {
+        if let Some((s, h)) = kept(resource) {
+            s.store(soft, Ordering::Relaxed);
+            h.store(max, Ordering::Relaxed);
+        }
+    }
+}
+
+fn host_limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Errno> {
+    let mut old = Rlimit64::default();
+    let new = new.as_ref().map_or(0, |n| std::ptr::from_ref(n) as u64);
+    // SAFETY: both structures live over the call.
+    unsafe {
+        host(
+            libc::SYS_prlimit64,
+            &[signed(pid), resource.into(), new, &raw mut old as u64],
+        )?
+    };
+    Ok(old)
+}
+
+/// prlimit64's two steps in one: the old limits, and new ones if given.
+fn limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Errno> {
+    let own = pid == 0 || pid == std::process::id();
+    let Some((soft, hard)) = kept(resource).filter(|_| own) else {
+        return host_limit(pid, resource, new);
+    };
+    let old = Rlimit64 {
+        cur: soft.load(Ordering::Relaxed),
+        max: hard.load(Ordering::Relaxed),
+    };
+    if let Some(new) = new {
+        if new.cur > new.max {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: geteuid has no preconditions. Root stands for CAP_SYS_RESOURCE.
+        if new.max > old.max && unsafe { libc::geteuid() } != 0 {
+            return Err(Errno::EPERM);
+        }
+        soft.store(new.cur, Ordering::Relaxed);
+        hard.store(new.max, Ordering::Relaxed);
+    }
+    Ok(old)
+}
+
+pub fn getrlimit(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    guest::put(a[1], &Rlimit32::from_64(&limit(0, a[0], None)?))?;
+    Ok(0)
+}
+
+pub fn setrlimit(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    limit(0, a[0], Some(guest::get::<Rlimit32>(a[1])?.to_64()))?;
+    Ok(0)
+}
+
+pub fn prlimit64(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let old = limit(a[0], a[1], guest::get_opt(a[2])?)?;
+    guest::put_opt(a[3], &old)?;
+    Ok(0)
+}
+
+pub fn getrusage(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    // SAFETY: plain integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure lives over the call.
+    unsafe { host(libc::SYS_getrusage, &[signed(a[0]), &raw mut usage as u64])? };
+    guest::put(a[1], &Rusage::from_host(&usage))?;
+    Ok(0)
+}
