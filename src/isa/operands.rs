@@ -331,6 +331,21 @@ pub fn store_ex(
     })
 }
 
+/// A32 LDM. A base that is written back and in the list is UNPREDICTABLE from ARMv7 on, and UNDEFINED there; before,
+/// the loaded value stands.
+pub fn arm_ldm(
+    mode: Multi,
+    w: u32,
+    rn: u32,
+    regs: u32,
+    cx: super::pattern::Context,
+) -> Result<Insn, Undecoded> {
+    if w == 1 && regs >> rn & 1 == 1 && cx.features.contains(crate::cpu::model::Features::V7) {
+        return Err(Undecoded::Unpredictable);
+    }
+    multiple(true, mode, w, rn, regs, 1)
+}
+
 /// LDM, STM. `min` is the fewest registers that the encoding allows; fewer, or a pc base, is UNPREDICTABLE and
 /// treated as UNDEFINED.
 pub fn multiple(load: bool, mode: Multi, w: u32, rn: u32, regs: u32, min: u32) -> Result<Insn, Undecoded> {

@@ -228,7 +228,8 @@ impl Outcome for Result<Insn, Undecoded> {
 ///
 /// `FEATURES` may be followed by `^n`, the row's priority. The field list may end in `; cx` to have the [`Context`].
 /// `unless` names the words that are UNPREDICTABLE and which we treat as UNDEFINED; UNPREDICTABLE words that it does
-/// not name are executed as the pseudocode reads (pc as an operand reads as usual, pc as a result is a branch).
+/// not name decode like their neighbours, as they do in QEMU: pc as an operand reads as usual, and a result in pc
+/// where the architecture has none is the lifter's to drop.
 macro_rules! rows {
     ($( $name:literal $pattern:literal $requires:ident $(^ $priority:literal)? [$($field:ident)* $(; $cx:ident)?]
         $(unless ($unless:expr))? => $build:expr; )*) => {

@@ -60,29 +60,29 @@ pub const SINGLE: &[Row] = rows! {
     "ldrsbt"  "cccc 0000 u111 nnnn tttt iiii 1101 iiii" V6T2 [u n t i] => load_t(Byte, true, t, post(n, imm_offset(u, i)));
     "ldrsht"  "cccc 0000 u111 nnnn tttt iiii 1111 iiii" V6T2 [u n t i] => load_t(Half, true, t, post(n, imm_offset(u, i)));
 
-    // Doublewords: an odd first register is UNPREDICTABLE, and UNDEFINED here; P=0 W=1 has no row.
-    "ldrd"    "cccc 0001 u0w0 nnnn tttt 0000 1101 mmmm" V5TE [u w n t m] unless (t & 1 == 1) => load_dual(t, t + 1, indexed(n, reg_offset(u, m, 0, 0), 1, w));
+    // Doublewords: an odd first register, or pc as the second of a load, is UNPREDICTABLE, and UNDEFINED here; P=0 W=1 has no row.
+    "ldrd"    "cccc 0001 u0w0 nnnn tttt 0000 1101 mmmm" V5TE [u w n t m] unless (t & 1 == 1 || t == 14) => load_dual(t, t + 1, indexed(n, reg_offset(u, m, 0, 0), 1, w));
     "strd"    "cccc 0001 u0w0 nnnn tttt 0000 1111 mmmm" V5TE [u w n t m] unless (t & 1 == 1) => store_dual(t, t + 1, indexed(n, reg_offset(u, m, 0, 0), 1, w));
-    "ldrd"    "cccc 0000 u000 nnnn tttt 0000 1101 mmmm" V5TE [u n t m] unless (t & 1 == 1) => load_dual(t, t + 1, post(n, reg_offset(u, m, 0, 0)));
+    "ldrd"    "cccc 0000 u000 nnnn tttt 0000 1101 mmmm" V5TE [u n t m] unless (t & 1 == 1 || t == 14) => load_dual(t, t + 1, post(n, reg_offset(u, m, 0, 0)));
     "strd"    "cccc 0000 u000 nnnn tttt 0000 1111 mmmm" V5TE [u n t m] unless (t & 1 == 1) => store_dual(t, t + 1, post(n, reg_offset(u, m, 0, 0)));
-    "ldrd"    "cccc 0001 u1w0 nnnn tttt iiii 1101 iiii" V5TE [u w n t i] unless (t & 1 == 1) => load_dual(t, t + 1, indexed(n, imm_offset(u, i), 1, w));
+    "ldrd"    "cccc 0001 u1w0 nnnn tttt iiii 1101 iiii" V5TE [u w n t i] unless (t & 1 == 1 || t == 14) => load_dual(t, t + 1, indexed(n, imm_offset(u, i), 1, w));
     "strd"    "cccc 0001 u1w0 nnnn tttt iiii 1111 iiii" V5TE [u w n t i] unless (t & 1 == 1) => store_dual(t, t + 1, indexed(n, imm_offset(u, i), 1, w));
-    "ldrd"    "cccc 0000 u100 nnnn tttt iiii 1101 iiii" V5TE [u n t i] unless (t & 1 == 1) => load_dual(t, t + 1, post(n, imm_offset(u, i)));
+    "ldrd"    "cccc 0000 u100 nnnn tttt iiii 1101 iiii" V5TE [u n t i] unless (t & 1 == 1 || t == 14) => load_dual(t, t + 1, post(n, imm_offset(u, i)));
     "strd"    "cccc 0000 u100 nnnn tttt iiii 1111 iiii" V5TE [u n t i] unless (t & 1 == 1) => store_dual(t, t + 1, post(n, imm_offset(u, i)));
 };
 
 #[rustfmt::skip]
 pub const OTHER: &[Row] = rows! {
-    // Multiple. No register, or a pc base, is UNPREDICTABLE and UNDEFINED here; a base in the list of a load is
-    // loaded after the writeback. The user-bank and exception-return forms (S=1) are UNDEFINED in User mode.
+    // Multiple. No register, or a pc base, is UNPREDICTABLE and UNDEFINED here; so is a base with
+    // writeback in the list of a load from ARMv7 on (before, the loaded value stands). The user-bank and exception-return forms (S=1) are UNDEFINED in User mode.
     "stmda"   "cccc 1000 00w0 nnnn llll llll llll llll" V4T [w n l] => multiple(false, Multi::Da, w, n, l, 1);
-    "ldmda"   "cccc 1000 00w1 nnnn llll llll llll llll" V4T [w n l] => multiple(true, Multi::Da, w, n, l, 1);
+    "ldmda"   "cccc 1000 00w1 nnnn llll llll llll llll" V4T [w n l; cx] => arm_ldm(Multi::Da, w, n, l, cx);
     "stm"     "cccc 1000 10w0 nnnn llll llll llll llll" V4T [w n l] => multiple(false, Multi::Ia, w, n, l, 1);
-    "ldm"     "cccc 1000 10w1 nnnn llll llll llll llll" V4T [w n l] => multiple(true, Multi::Ia, w, n, l, 1);
+    "ldm"     "cccc 1000 10w1 nnnn llll llll llll llll" V4T [w n l; cx] => arm_ldm(Multi::Ia, w, n, l, cx);
     "stmdb"   "cccc 1001 00w0 nnnn llll llll llll llll" V4T [w n l] => multiple(false, Multi::Db, w, n, l, 1);
-    "ldmdb"   "cccc 1001 00w1 nnnn llll llll llll llll" V4T [w n l] => multiple(true, Multi::Db, w, n, l, 1);
+    "ldmdb"   "cccc 1001 00w1 nnnn llll llll llll llll" V4T [w n l; cx] => arm_ldm(Multi::Db, w, n, l, cx);
     "stmib"   "cccc 1001 10w0 nnnn llll llll llll llll" V4T [w n l] => multiple(false, Multi::Ib, w, n, l, 1);
-    "ldmib"   "cccc 1001 10w1 nnnn llll llll llll llll" V4T [w n l] => multiple(true, Multi::Ib, w, n, l, 1);
+    "ldmib"   "cccc 1001 10w1 nnnn llll llll llll llll" V4T [w n l; cx] => arm_ldm(Multi::Ib, w, n, l, cx);
 
     "swp"     "cccc 0001 0000 nnnn tttt 0000 1001 mmmm" SWP [n t m] => Insn::Swp { byte: false, rt: r(t), rt2: r(m), rn: r(n) };
     "swpb"    "cccc 0001 0100 nnnn tttt 0000 1001 mmmm" SWP [n t m] => Insn::Swp { byte: true, rt: r(t), rt2: r(m), rn: r(n) };

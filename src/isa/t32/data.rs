@@ -69,10 +69,10 @@ pub const REGISTER: &[Row] = rows! {
     "pkhbt"   "1110 1010 1100 nnnn 0iii dddd ii00 mmmm" T2 [n i d m] => Pkh { tb: false, rd: r(d), rn: r(n), src: shifted(m, 0, i) };
     "pkhtb"   "1110 1010 1100 nnnn 0iii dddd ii10 mmmm" T2 [n i d m] => Pkh { tb: true, rd: r(d), rn: r(n), src: shifted(m, 2, i) };
     // Shift by a register.
-    "lsl"     "1111 1010 000s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] => mov(s, d, by_reg(n, 0, m));
-    "lsr"     "1111 1010 001s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] => mov(s, d, by_reg(n, 1, m));
-    "asr"     "1111 1010 010s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] => mov(s, d, by_reg(n, 2, m));
-    "ror"     "1111 1010 011s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] => mov(s, d, by_reg(n, 3, m));
+    "lsl"     "1111 1010 000s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] unless (s == 1 && d == 15) => mov(s, d, by_reg(n, 0, m));
+    "lsr"     "1111 1010 001s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] unless (s == 1 && d == 15) => mov(s, d, by_reg(n, 1, m));
+    "asr"     "1111 1010 010s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] unless (s == 1 && d == 15) => mov(s, d, by_reg(n, 2, m));
+    "ror"     "1111 1010 011s nnnn 1111 dddd 0000 mmmm" T2 [s n d m] unless (s == 1 && d == 15) => mov(s, d, by_reg(n, 3, m));
     // Extension: an accumulator of 1111 is the form without.
     "sxtah"   "1111 1010 0000 nnnn 1111 dddd 10kk mmmm" T2    [n d k m] => extend(true, Half, d, n, m, k);
     "sxth"    "1111 1010 0000 1111 1111 dddd 10kk mmmm" T2 ^1 [d k m] => extend(true, Half, d, 15, m, k);

@@ -81,41 +81,41 @@ pub const SINGLE: &[Row] = rows! {
 #[rustfmt::skip]
 pub const OTHER: &[Row] = rows! {
     // Multiple. Fewer than two registers, or a pc base, is UNPREDICTABLE and UNDEFINED here; so is a base with
-    // writeback in the list of a load.
-    "stm"     "1110 1000 10w0 nnnn llll llll llll llll" T2 [w n l] => multiple(false, Multi::Ia, w, n, l, 2);
+    // writeback in the list.
+    "stm"     "1110 1000 10w0 nnnn llll llll llll llll" T2 [w n l] unless (w == 1 && l >> n & 1 == 1) => multiple(false, Multi::Ia, w, n, l, 2);
     "ldm"     "1110 1000 10w1 nnnn llll llll llll llll" T2 [w n l] unless (w == 1 && l >> n & 1 == 1) => multiple(true, Multi::Ia, w, n, l, 2);
-    "stmdb"   "1110 1001 00w0 nnnn llll llll llll llll" T2 [w n l] => multiple(false, Multi::Db, w, n, l, 2);
+    "stmdb"   "1110 1001 00w0 nnnn llll llll llll llll" T2 [w n l] unless (w == 1 && l >> n & 1 == 1) => multiple(false, Multi::Db, w, n, l, 2);
     "ldmdb"   "1110 1001 00w1 nnnn llll llll llll llll" T2 [w n l] unless (w == 1 && l >> n & 1 == 1) => multiple(true, Multi::Db, w, n, l, 2);
 
-    // Doublewords.
-    "strd"    "1110 1001 u1w0 nnnn tttt ssss iiii iiii" T2 [u w n t s i] unless (n == 15) => store_dual(t, s, indexed(n, imm_offset(u, i << 2), 1, w));
+    // Doublewords. A pc base of a store is UNPREDICTABLE.
+    "strd"    "1110 1001 u1w0 nnnn tttt ssss iiii iiii" T2 [u w n t s i] => store_dual(t, s, indexed(n, imm_offset(u, i << 2), 1, w));
     "ldrd"    "1110 1001 u1w1 nnnn tttt ssss iiii iiii" T2 [u w n t s i] => load_dual(t, s, indexed(n, imm_offset(u, i << 2), 1, w));
-    "strd"    "1110 1000 u110 nnnn tttt ssss iiii iiii" T2 [u n t s i] unless (n == 15) => store_dual(t, s, post(n, imm_offset(u, i << 2)));
+    "strd"    "1110 1000 u110 nnnn tttt ssss iiii iiii" T2 [u n t s i] => store_dual(t, s, post(n, imm_offset(u, i << 2)));
     "ldrd"    "1110 1000 u111 nnnn tttt ssss iiii iiii" T2 [u n t s i] => load_dual(t, s, post(n, imm_offset(u, i << 2)));
 
     // Exclusives: what is UNPREDICTABLE (pc, a status register that is another operand) is UNDEFINED here.
     "strex"   "1110 1000 0100 nnnn tttt dddd iiii iiii" T2 [n t d i] => store_ex(Word, false, d, (t, t), n, i << 2);
-    "ldrex"   "1110 1000 0101 nnnn tttt ---- iiii iiii" T2 [n t i] => load_ex(Word, false, t, t, n, i << 2);
-    "strexb"  "1110 1000 1100 nnnn tttt ---- 0100 dddd" V7 [n t d] => store_ex(Byte, false, d, (t, t), n, 0);
-    "strexh"  "1110 1000 1100 nnnn tttt ---- 0101 dddd" V7 [n t d] => store_ex(Half, false, d, (t, t), n, 0);
+    "ldrex"   "1110 1000 0101 nnnn tttt 1111 iiii iiii" T2 [n t i] => load_ex(Word, false, t, t, n, i << 2);
+    "strexb"  "1110 1000 1100 nnnn tttt 1111 0100 dddd" V7 [n t d] => store_ex(Byte, false, d, (t, t), n, 0);
+    "strexh"  "1110 1000 1100 nnnn tttt 1111 0101 dddd" V7 [n t d] => store_ex(Half, false, d, (t, t), n, 0);
     "strexd"  "1110 1000 1100 nnnn tttt ssss 0111 dddd" V7 [n t s d] => store_ex(Double, false, d, (t, s), n, 0);
-    "ldrexb"  "1110 1000 1101 nnnn tttt ---- 0100 ----" V7 [n t] => load_ex(Byte, false, t, t, n, 0);
-    "ldrexh"  "1110 1000 1101 nnnn tttt ---- 0101 ----" V7 [n t] => load_ex(Half, false, t, t, n, 0);
-    "ldrexd"  "1110 1000 1101 nnnn tttt ssss 0111 ----" V7 [n t s] => load_ex(Double, false, t, s, n, 0);
-    "stlexb"  "1110 1000 1100 nnnn tttt ---- 1100 dddd" V8 [n t d] => store_ex(Byte, true, d, (t, t), n, 0);
-    "stlexh"  "1110 1000 1100 nnnn tttt ---- 1101 dddd" V8 [n t d] => store_ex(Half, true, d, (t, t), n, 0);
-    "stlex"   "1110 1000 1100 nnnn tttt ---- 1110 dddd" V8 [n t d] => store_ex(Word, true, d, (t, t), n, 0);
+    "ldrexb"  "1110 1000 1101 nnnn tttt 1111 0100 1111" V7 [n t] => load_ex(Byte, false, t, t, n, 0);
+    "ldrexh"  "1110 1000 1101 nnnn tttt 1111 0101 1111" V7 [n t] => load_ex(Half, false, t, t, n, 0);
+    "ldrexd"  "1110 1000 1101 nnnn tttt ssss 0111 1111" V7 [n t s] => load_ex(Double, false, t, s, n, 0);
+    "stlexb"  "1110 1000 1100 nnnn tttt 1111 1100 dddd" V8 [n t d] => store_ex(Byte, true, d, (t, t), n, 0);
+    "stlexh"  "1110 1000 1100 nnnn tttt 1111 1101 dddd" V8 [n t d] => store_ex(Half, true, d, (t, t), n, 0);
+    "stlex"   "1110 1000 1100 nnnn tttt 1111 1110 dddd" V8 [n t d] => store_ex(Word, true, d, (t, t), n, 0);
     "stlexd"  "1110 1000 1100 nnnn tttt ssss 1111 dddd" V8 [n t s d] => store_ex(Double, true, d, (t, s), n, 0);
-    "ldaexb"  "1110 1000 1101 nnnn tttt ---- 1100 ----" V8 [n t] => load_ex(Byte, true, t, t, n, 0);
-    "ldaexh"  "1110 1000 1101 nnnn tttt ---- 1101 ----" V8 [n t] => load_ex(Half, true, t, t, n, 0);
-    "ldaex"   "1110 1000 1101 nnnn tttt ---- 1110 ----" V8 [n t] => load_ex(Word, true, t, t, n, 0);
-    "ldaexd"  "1110 1000 1101 nnnn tttt ssss 1111 ----" V8 [n t s] => load_ex(Double, true, t, s, n, 0);
-    "stlb"    "1110 1000 1100 nnnn tttt ---- 1000 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Byte, rt: r(t), rn: r(n) };
-    "stlh"    "1110 1000 1100 nnnn tttt ---- 1001 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Half, rt: r(t), rn: r(n) };
-    "stl"     "1110 1000 1100 nnnn tttt ---- 1010 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Word, rt: r(t), rn: r(n) };
-    "ldab"    "1110 1000 1101 nnnn tttt ---- 1000 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Byte, rt: r(t), rn: r(n) };
-    "ldah"    "1110 1000 1101 nnnn tttt ---- 1001 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Half, rt: r(t), rn: r(n) };
-    "lda"     "1110 1000 1101 nnnn tttt ---- 1010 ----" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Word, rt: r(t), rn: r(n) };
-    "tbb"     "1110 1000 1101 nnnn ---- ---- 0000 mmmm" T2 [n m] => Insn::TableBranch { half: false, rn: r(n), rm: r(m) };
-    "tbh"     "1110 1000 1101 nnnn ---- ---- 0001 mmmm" T2 [n m] => Insn::TableBranch { half: true, rn: r(n), rm: r(m) };
+    "ldaexb"  "1110 1000 1101 nnnn tttt 1111 1100 1111" V8 [n t] => load_ex(Byte, true, t, t, n, 0);
+    "ldaexh"  "1110 1000 1101 nnnn tttt 1111 1101 1111" V8 [n t] => load_ex(Half, true, t, t, n, 0);
+    "ldaex"   "1110 1000 1101 nnnn tttt 1111 1110 1111" V8 [n t] => load_ex(Word, true, t, t, n, 0);
+    "ldaexd"  "1110 1000 1101 nnnn tttt ssss 1111 1111" V8 [n t s] => load_ex(Double, true, t, s, n, 0);
+    "stlb"    "1110 1000 1100 nnnn tttt 1111 1000 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Byte, rt: r(t), rn: r(n) };
+    "stlh"    "1110 1000 1100 nnnn tttt 1111 1001 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Half, rt: r(t), rn: r(n) };
+    "stl"     "1110 1000 1100 nnnn tttt 1111 1010 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::StoreRelease { size: Word, rt: r(t), rn: r(n) };
+    "ldab"    "1110 1000 1101 nnnn tttt 1111 1000 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Byte, rt: r(t), rn: r(n) };
+    "ldah"    "1110 1000 1101 nnnn tttt 1111 1001 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Half, rt: r(t), rn: r(n) };
+    "lda"     "1110 1000 1101 nnnn tttt 1111 1010 1111" V8 [n t] unless (n == 15 || t == 15) => Insn::LoadAcquire { size: Word, rt: r(t), rn: r(n) };
+    "tbb"     "1110 1000 1101 nnnn 1111 0000 0000 mmmm" T2 [n m] => Insn::TableBranch { half: false, rn: r(n), rm: r(m) };
+    "tbh"     "1110 1000 1101 nnnn 1111 0000 0001 mmmm" T2 [n m] => Insn::TableBranch { half: true, rn: r(n), rm: r(m) };
 };
