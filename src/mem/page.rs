@@ -118,6 +118,10 @@ impl PageTable {
         let mut before = Summary::default();
         for (word, mask) in words(range) {
             let old = self.words[word].load(Ordering::Relaxed);
+            // Most of a large range is empty.
+            if old == 0 && set == 0 {
+                continue;
+            }
             before.add(old & mask);
             let new = (old & spread(keep) | spread(set)) & mask | old & !mask;
             if new != old {
@@ -131,7 +135,10 @@ impl PageTable {
     pub fn summary(&self, range: Range<u32>) -> Summary {
         let mut sum = Summary::default();
         for (word, mask) in words(range) {
-            sum.add(self.words[word].load(Ordering::Relaxed) & mask);
+            match self.words[word].load(Ordering::Relaxed) & mask {
+                0 => {}
+                held => sum.add(held),
+            }
         }
         sum
     }
