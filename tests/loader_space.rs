@@ -449,6 +449,15 @@ fn code_pages_are_watched() {
     space.munmap(at, 4 * P).expect("unmap");
     assert_eq!(changed(), (at, at + 4 * P));
 
+    // A page that was only noted is watched once that is asked for.
+    let at = fixed(0x1808_0000, P, RW | Prot::EXEC);
+    space.note_code(at >> 12);
+    assert_eq!(space.write(GuestAddr(at), &1u32), Ok(()));
+    space.protect_code(at >> 12);
+    assert_eq!(space.write(GuestAddr(at), &1u32), Err(Fault));
+    space.munmap(at, P).expect("unmap");
+    assert_eq!(changed(), (at, at + P));
+
     // A watched page in a mapping that moves.
     let at = fixed(0x1810_0000, 3 * P, RW | Prot::EXEC);
     space.protect_code((at >> 12) + 1);

@@ -231,12 +231,14 @@ impl Space {
     /// The translator is about to read code from `page` (a page number, address >> 12). Call this before reading, so
     /// that no change is missed. A page that the guest may write becomes read-only on the host.
     pub fn protect_code(&self, page: u32) {
-        if self.table.get(page) & (MAPPED | CODE) != MAPPED {
+        let protected =
+            |byte: u8| byte & CODE != 0 && (byte & Prot::WRITE.bits() == 0 || byte & WATCHED != 0);
+        if self.table.get(page) & MAPPED == 0 || protected(self.table.get(page)) {
             return;
         }
         let _state = self.lock();
         let byte = self.table.get(page);
-        if byte & (MAPPED | CODE) != MAPPED {
+        if byte & MAPPED == 0 || protected(byte) {
             return;
         }
         let prot = Prot::from_bits_truncate(byte);
