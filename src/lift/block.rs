@@ -39,14 +39,14 @@ pub fn advance_it(it: u8) -> u8 {
 pub(crate) fn condition(decoded: &Decoded, it: u8) -> Cond {
     match decoded.insn {
         // Unconditional even inside an IT block.
-        Insn::Bkpt { .. } | Insn::Hlt { .. } => Cond::Al,
+        Insn::Bkpt { .. } | Insn::Hlt { .. } if it != 0 => Cond::Al,
         _ if it != 0 => Cond::from_bits(u32::from(it >> 4)),
         _ => decoded.cond,
     }
 }
 
 /// Whether `insn` appends a terminator (direct branches apart, which the former handles itself).
-pub(crate) fn ends_block(insn: &Insn, features: Features) -> bool {
+pub fn ends_block(insn: &Insn, features: Features) -> bool {
     match *insn {
         Insn::Alu { rd, .. } | Insn::Mov { rd, .. } | Insn::Mvn { rd, .. } | Insn::Adr { rd, .. } => {
             rd == Reg::PC

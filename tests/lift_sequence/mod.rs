@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub const CODE: u32 = 0x1000_0000;
 pub const BATCH: usize = 512;
 /// The page of data; the given words are in its middle.
-pub const DATA: u32 = 0x2000_0000;
+pub const DATA: u32 = 0x2800_0000;
 pub const WINDOW: u32 = DATA + 0x800;
 
 /// A sequence and the state it starts from.
@@ -35,6 +35,8 @@ pub struct In {
 /// The state after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Out {
+    /// The address that a refused access was to; only from the lifter's side.
+    pub fault: Option<u32>,
     /// 0, or the signal that ended the sequence.
     pub signal: u32,
     pub cpsr: u32,
@@ -57,7 +59,9 @@ pub fn qemu(cpu: &str, records: &[In]) -> Vec<Out> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|e| panic!("qemu-arm (package qemu-user, see tools/install-deps) doesn't start: {e}"));
+        .unwrap_or_else(|e| {
+            panic!("qemu-arm (package qemu-user, see tools/install-deps) doesn't start: {e}")
+        });
     let mut to_guest = child.stdin.take().expect("a pipe");
     let mut from_guest = child.stdout.take().expect("a pipe");
     let mut input = Vec::with_capacity(IN * records.len());
@@ -86,6 +90,7 @@ fn parse(bytes: &[u8]) -> Out {
     let word = |i: usize| u32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().expect("four bytes"));
     let double = |i: usize| u64::from(word(20 + 2 * i)) | u64::from(word(21 + 2 * i)) << 32;
     Out {
+        fault: None,
         signal: word(0),
         cpsr: word(1),
         fpscr: word(2),
@@ -96,8 +101,8 @@ fn parse(bytes: &[u8]) -> Out {
     }
 }
 
-/// Stands for the guest's way out: no code is there.
-const LEAVE: u32 = 0xf000_0000;
+/// The guest's way out.
+const LEAVE: u32 = CODE + 64 * BATCH as u32 + 64;
 
 /// The guest's memory while one record runs.
 struct Guest {
@@ -119,7 +124,9 @@ impl Guest {
             return Err(MemFault { addr });
         };
         let end = base + region.len() as u32;
-        region.get_mut(at..at + len as usize).ok_or(MemFault { addr: end })
+        region
+            .get_mut(at..at + len as usize)
+            .ok_or(MemFault { addr: end })
     }
 
     fn read(&mut self, addr: u32, len: u32) -> Result<u64, MemFault> {
@@ -222,7 +229,7 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
     interp::write_fpscr(&mut state, r.fpscr);
     let fetch = Code(guest.code.clone());
     let mut loc = Location::new(entry, r.thumb);
-    let mut signal = 0;
+    let (mut signal, mut fault) = (0, None);
     for _ in 0..64 {
         loc.fp = FpKey::from_fpscr(state.fpscr, ctx.features);
         let block = lift::translate_block(loc, &fetch, ctx);
@@ -236,7 +243,8 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
             | Exit::Return(to)
             | Exit::JumpInd(to) => to,
             Exit::Svc { next, .. } => next,
-            Exit::Fault { .. } => {
+            Exit::Fault { addr, .. } => {
+                fault = Some(addr);
                 signal = 11;
                 break;
             }
@@ -281,6 +289,7 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
         loc = Location::new(next & !1, next & 1 == 1);
     }
     Out {
+        fault,
         signal,
         cpsr: state.cpsr(),
         fpscr: interp::read_fpscr(&state),
