@@ -1,12 +1,461 @@
 //! execve: ARM programs through this emulator again, scripts, x86-64 programs directly.
+//!
+//! The emulator is executed by an open descriptor of itself, so nothing depends on where it is installed, on /proc or
+//! on a registration in the kernel. Everything that Linux checks before it gives the old program up is checked here
+//! first; the program travels as an open descriptor, so what was checked is what runs.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::call::SyscallContext;
-use super::errno::{Errno, SysResult};
+use super::errno::{ERESTARTSYS, Errno, SysResult};
+use super::process::Settings;
+use super::signal::set::SigSet;
+use super::signal::{deliver, host};
+use super::{guest, raw};
+use crate::load::{self, Kind, Problem};
+use crate::mem::{GuestAddr, space};
 
-pub fn sys_execve(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
+/// The emulator's own executable, open; -1 before [`open_self`].
+static SELF_FD: AtomicI32 = AtomicI32::new(-1);
+/// The emulator's descriptors live here and above, away from those that guests use.
+const LOWEST_FD: i32 = 900;
+/// Interpreters of interpreters that the kernel follows.
+const MAX_DEPTH: usize = 5;
+/// MAX_ARG_STRLEN.
+const MAX_STRING: usize = 131_072;
+/// Largest argument block: three quarters of _STK_LIM; and ARG_MAX as the least.
+const MAX_BLOCK: u64 = 6 << 20;
+const MIN_BLOCK: u64 = 131_072;
+
+/// Opens the emulator's executable, at start: as the descriptor it was executed by, if a guest's execve did that,
+/// else through /proc. Without either, execve of ARM programs fails with ENOENT later.
+pub fn open_self() {
+    let fd = descriptor_we_run_from().unwrap_or_else(|| {
+        // SAFETY: a NUL-terminated path.
+        let low = unsafe { libc::open(c"/proc/self/exe".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        move_high(low)
+    });
+    SELF_FD.store(fd, Ordering::Relaxed);
 }
 
-pub fn sys_execveat(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
+/// AT_EXECFN of a program that was executed by descriptor is /dev/fd/N.
+fn descriptor_we_run_from() -> Option<i32> {
+    // SAFETY: AT_EXECFN, where present, is the address of a string on the initial stack, which is never unmapped.
+    let name = unsafe {
+        let name = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+        if name.is_null() {
+            return None;
+        }
+        CStr::from_ptr(name)
+    };
+    let fd: i32 = name.to_str().ok()?.strip_prefix("/dev/fd/")?.parse().ok()?;
+    // SAFETY: fcntl on a number; EBADF if it is no descriptor (closed on exec).
+    let ours = fd >= LOWEST_FD && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    ours.then_some(fd)
+}
+
+/// Moves a descriptor out of the guest's way, close-on-exec; where the limit is too low it stays.
+fn move_high(low: i32) -> i32 {
+    if low < 0 {
+        return low;
+    }
+    // SAFETY: `low` is open and ours.
+    unsafe {
+        let high = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, LOWEST_FD);
+        if high < 0 {
+            return low;
+        }
+        libc::close(low);
+        high
+    }
+}
+
+/// The descriptor that a guest must neither see nor close.
+pub fn private_fd() -> Option<i32> {
+    Some(SELF_FD.load(Ordering::Relaxed)).filter(|&fd| fd >= 0)
+}
+
+/// Everything the host's execve is given, with the descriptors that go with it.
+#[derive(Default)]
+#[allow(
+    dead_code,
+    reason = "strings and descriptors are held for the pointers and numbers made of them"
+)]
+pub struct Plan {
+    strings: Vec<CString>,
+    argv: Vec<usize>,
+    argc: usize,
+    program: Option<OwnedFd>,
+    emulator: Option<OwnedFd>,
+    path: CString,
+    dir: i32,
+    flags: i32,
+}
+
+/// execve(path, argv, envp).
+pub fn sys_execve(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [path, argv, envp, ..] = *args;
+    execute(ctx, libc::AT_FDCWD, path, argv, envp, 0)
+}
+
+/// execveat(dir, path, argv, envp, flags).
+pub fn sys_execveat(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [dir, path, argv, envp, flags, _] = *args;
+    execute(ctx, dir as i32, path, argv, envp, flags as i32)
+}
+
+fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u32, flags: i32) -> SysResult {
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = read_path(path)?;
+    if path.is_empty() && flags & libc::AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    let mut room = block_limit();
+    let mut argv = read_strings(argv, &mut room)?;
+    let envp = read_strings(envp, &mut room)?;
+    if argv.is_empty() {
+        // As Linux since 5.18.
+        argv.push(Vec::new());
+    }
+    let plan = prepare(ctx, dir, path, argv, envp, flags)?;
+    // Kept in the task, not on this stack: see `Task::exec_plan`.
+    ctx.task.exec_plan = Some(Box::new(plan));
+    let result = go(ctx);
+    ctx.task.exec_plan = None;
+    result
+}
+
+/// Follows scripts to a program and makes the host's arguments.
+fn prepare(
+    ctx: &SyscallContext<'_>,
+    dir: i32,
+    path: Vec<u8>,
+    mut argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+    flags: i32,
+) -> Result<Plan, Errno> {
+    let settings = ctx.process.settings;
+    // What the kernel calls the program where it was opened by descriptor.
+    let mut name = if path.is_empty() || (dir != libc::AT_FDCWD && path[0] != b'/') {
+        let mut name = format!("/dev/fd/{dir}").into_bytes();
+        if !path.is_empty() {
+            name.push(b'/');
+            name.extend_from_slice(&path);
+        }
+        name
+    } else {
+        path.clone()
+    };
+    let image = &ctx.process.image.exe;
+    let (mut dir, mut path, mut flags) = (dir, own_exe(path, image), flags);
+    for _ in 0..=MAX_DEPTH {
+        let host_path = host_path(settings, &path);
+        let file = open_program(dir, &host_path, flags)?;
+        match load::identify(&file).map_err(refused)? {
+            Kind::Arm32 => {
+                check_program(settings, &file)?;
+                return plan_arm(settings, file, &name, argv, envp);
+            }
+            Kind::X86_64 => return plan_native(dir, host_path, flags, argv, envp),
+            Kind::Script {
+                interpreter,
+                argument,
+            } => {
+                // The interpreter could not open the script: its descriptor goes with this program.
+                if dir != libc::AT_FDCWD && name.starts_with(b"/dev/fd/") && closes_on_exec(dir) {
+                    return Err(Errno::ENOENT);
+                }
+                let rest = argv.split_off(1.min(argv.len()));
+                argv = std::iter::once(interpreter.clone())
+                    .chain(argument)
+                    .chain(std::iter::once(name))
+                    .chain(rest)
+                    .collect();
+                name = interpreter.clone();
+                (dir, path, flags) = (libc::AT_FDCWD, own_exe(interpreter, image), 0);
+            }
+            Kind::OtherElf { .. } | Kind::Unknown => return Err(Errno::ENOEXEC),
+        }
+    }
+    Err(Errno::ELOOP)
+}
+
+fn closes_on_exec(fd: i32) -> bool {
+    // SAFETY: fcntl on a number.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC != 0
+}
+
+/// /proc/self/exe and its names are the guest's program, not the emulator.
+fn own_exe(path: Vec<u8>, exe: &[u8]) -> Vec<u8> {
+    // SAFETY: getpid has no preconditions.
+    let pid = format!("/proc/{}/exe", unsafe { libc::getpid() });
+    if path == b"/proc/self/exe" || path == b"/proc/thread-self/exe" || path == pid.as_bytes() {
+        exe.to_vec()
+    } else {
+        path
+    }
+}
+
+/// Where a guest path is on the host: in the sysroot if it is absolute and there, else as it is.
+fn host_path(settings: &Settings, path: &[u8]) -> Vec<u8> {
+    if let Some(root) = &settings.sysroot
+        && path.first() == Some(&b'/')
+    {
+        let mut inside = root.as_os_str().as_bytes().to_vec();
+        inside.extend_from_slice(path);
+        if std::fs::symlink_metadata(OsStr::from_bytes(&inside)).is_ok() {
+            return inside;
+        }
+    }
+    path.to_vec()
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
+    CString::new(bytes).map_err(|_| Errno::ENOENT)
+}
+
+/// Opens a regular file that may be executed; the errors are execve's.
+fn open_program(dir: i32, path: &[u8], flags: i32) -> Result<File, Errno> {
+    let name = c_string(path)?;
+    let open = |how: i32| {
+        // SAFETY: NUL-terminated path.
+        let fd = unsafe { libc::openat(dir, name.as_ptr(), how | libc::O_CLOEXEC) };
+        if fd < 0 {
+            return Err(Errno::last());
+        }
+        // SAFETY: a new descriptor that nothing else owns.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+    let follow = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 {
+        libc::O_NOFOLLOW
+    } else {
+        0
+    };
+    // First without opening it for good: a device or FIFO must not notice.
+    let place = if path.is_empty() {
+        // SAFETY: a descriptor of the guest's, duplicated.
+        let fd = unsafe { libc::fcntl(dir, libc::F_DUPFD_CLOEXEC, 0) };
+        if fd < 0 {
+            return Err(Errno::last());
+        }
+        // SAFETY: as above.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    } else {
+        open(libc::O_PATH | follow)?
+    };
+    // SAFETY: stat is plain integers; the empty path means the descriptor itself.
+    let mode = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        if libc::fstat(place.as_raw_fd(), &mut stat) != 0 {
+            return Err(Errno::last());
+        }
+        stat.st_mode & libc::S_IFMT
+    };
+    if mode == libc::S_IFLNK {
+        return Err(Errno::ELOOP);
+    }
+    if mode != libc::S_IFREG {
+        return Err(Errno::EACCES);
+    }
+    let access = [
+        place.as_raw_fd() as u64,
+        c"".as_ptr() as u64,
+        libc::X_OK as u64,
+        (libc::AT_EACCESS | libc::AT_EMPTY_PATH) as u64,
+        0,
+        0,
+    ];
+    // SAFETY: faccessat2 reads an empty string; noexec mounts and permission bits are the kernel's to judge.
+    Errno::check(unsafe { raw::syscall(libc::SYS_faccessat2, access) })?;
+    if path.is_empty() {
+        return reopen(place);
+    }
+    open(libc::O_RDONLY | follow).map(File::from)
+}
+
+/// A readable descriptor of its own for a file given by descriptor, which may be O_PATH or write-only.
+fn reopen(place: OwnedFd) -> Result<File, Errno> {
+    let link = c_string(format!("/proc/self/fd/{}", place.as_raw_fd()).as_bytes())?;
+    // SAFETY: NUL-terminated path.
+    let fd = unsafe { libc::open(link.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        // Without /proc the descriptor itself has to do.
+        return if Errno::last() == Errno::ENOENT {
+            Ok(place.into())
+        } else {
+            Err(Errno::last())
+        };
+    }
+    // SAFETY: a new descriptor that nothing else owns.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+fn refused(problem: Problem) -> Errno {
+    Errno(problem.errno())
+}
+
+/// What the kernel makes sure of before the point of no return: a program that can be loaded, and an interpreter that
+/// can be executed.
+fn check_program(settings: &Settings, file: &File) -> Result<(), Errno> {
+    let program = load::plan(file).map_err(refused)?;
+    let Some(path) = program.interpreter else {
+        return Ok(());
+    };
+    let interpreter = open_program(libc::AT_FDCWD, &host_path(settings, &path), 0)?;
+    match load::plan(&interpreter) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Errno(libc::ELIBBAD)),
+    }
+}
+
+impl Plan {
+    fn new(argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> Result<Plan, Errno> {
+        let argc = argv.len();
+        let strings = argv
+            .into_iter()
+            .chain(envp)
+            .map(|s| CString::new(s).map_err(|_| Errno::EINVAL))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut pointers: Vec<usize> = strings.iter().map(|s| s.as_ptr() as usize).collect();
+        pointers.insert(argc, 0);
+        pointers.push(0);
+        Ok(Plan {
+            strings,
+            argv: pointers,
+            argc,
+            dir: libc::AT_FDCWD,
+            ..Plan::default()
+        })
+    }
+}
+
+/// Duplicates a descriptor so that it outlives execve, above those that guests use.
+fn inheritable(fd: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_DUPFD on a number; the result is a new descriptor.
+    unsafe {
+        let mut copy = libc::fcntl(fd, libc::F_DUPFD, LOWEST_FD);
+        if copy < 0 {
+            copy = libc::fcntl(fd, libc::F_DUPFD, 3);
+        }
+        if copy < 0 {
+            return Err(Errno::last());
+        }
+        Ok(OwnedFd::from_raw_fd(copy))
+    }
+}
+
+fn plan_arm(
+    settings: &Settings,
+    file: File,
+    name: &[u8],
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+) -> Result<Plan, Errno> {
+    let emulator = inheritable(private_fd().ok_or(Errno::ENOENT)?)?;
+    let program = inheritable(file.as_raw_fd())?;
+    let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
+    let command = (settings.reexec_args)(program.as_raw_fd(), OsStr::from_bytes(name), &argv);
+    let command = command.into_iter().map(OsStringExt::into_vec).collect();
+    Ok(Plan {
+        dir: emulator.as_raw_fd(),
+        flags: libc::AT_EMPTY_PATH,
+        program: Some(program),
+        emulator: Some(emulator),
+        ..Plan::new(command, envp)?
+    })
+}
+
+fn plan_native(
+    dir: i32,
+    path: Vec<u8>,
+    flags: i32,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+) -> Result<Plan, Errno> {
+    Ok(Plan {
+        dir,
+        path: c_string(&path)?,
+        flags,
+        ..Plan::new(argv, envp)?
+    })
+}
+
+/// The point of no return. Comes back only with an error.
+fn go(ctx: &mut SyscallContext<'_>) -> SysResult {
+    if !deliver::close_mask(ctx.task) {
+        deliver::attend(ctx.machine.cpu());
+        return Err(Errno(ERESTARTSYS));
+    }
+    let Some(plan) = &ctx.task.exec_plan else {
+        return Err(Errno::ENOENT);
+    };
+    let args = [
+        plan.dir as i64 as u64,
+        plan.path.as_ptr() as u64,
+        plan.argv.as_ptr() as u64,
+        plan.argv[plan.argc + 1..].as_ptr() as u64,
+        plan.flags as u64,
+        0,
+    ];
+    // Ignored fault signals stay ignored and blocked ones blocked, though the host has never seen that.
+    let ignored = ctx.process.actions.ignored() & SigSet::SYNCHRONOUS;
+    let saved: Vec<_> = (1..=64)
+        .filter(|&s| ignored.contains(s))
+        .map(|s| (s, host::set_plain(s, true)))
+        .collect();
+    // From here a signal is the next program's or, by the interruptible call, stops this one's replacement.
+    ctx.task.queue.set_open();
+    host::set_mask(ctx.task.mask);
+    // SAFETY: path, pointers and strings are kept in the plan; between here and the call nothing can fault.
+    let ret = unsafe { raw::syscall_interruptible(libc::SYS_execveat, args, ctx.machine.cpu()) };
+    host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+    for (signo, old) in &saved {
+        host::restore(*signo, old);
+    }
+    deliver::attend(ctx.machine.cpu());
+    Ok(Errno::check(ret)? as u32)
+}
+
+/// The most that arguments and environment may take: a quarter of the stack limit.
+fn block_limit() -> u64 {
+    let stack = space().limits.stack.load(Ordering::Relaxed);
+    (stack / 4).clamp(MIN_BLOCK, MAX_BLOCK)
+}
+
+fn read_path(addr: u32) -> Result<Vec<u8>, Errno> {
+    const PATH_MAX: usize = 4096;
+    let path = space().read_cstr(GuestAddr(addr), PATH_MAX)?;
+    if path.len() >= PATH_MAX {
+        Err(Errno::ENAMETOOLONG)
+    } else {
+        Ok(path)
+    }
+}
+
+/// A null-terminated array of strings; `room` is what the block may still take.
+fn read_strings(addr: u32, room: &mut u64) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut out = Vec::new();
+    if addr == 0 {
+        return Ok(out);
+    }
+    loop {
+        let pointer = guest::get::<u32>(addr.wrapping_add(4 * out.len() as u32))?;
+        if pointer == 0 {
+            return Ok(out);
+        }
+        let string = space().read_cstr(GuestAddr(pointer), MAX_STRING)?;
+        let size = string.len() as u64 + 1 + size_of::<u32>() as u64;
+        if string.len() >= MAX_STRING || size > *room {
+            return Err(Errno::E2BIG);
+        }
+        *room -= size;
+        out.push(string);
+    }
 }

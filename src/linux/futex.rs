@@ -1,16 +1,110 @@
-//! futex(2) in both time ABIs.
+//! futex(2) in both time ABIs: the words are at host addresses of the guest's window, so the host kernel does it all.
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
+use super::{guest, raw, time};
 
-pub fn sys_futex(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
+const FUTEX_CMD_MASK: u32 = 127;
+const WAIT: u32 = 0;
+const REQUEUE: u32 = 3;
+const CMP_REQUEUE: u32 = 4;
+const WAKE_OP: u32 = 5;
+const LOCK_PI: u32 = 6;
+const WAIT_BITSET: u32 = 9;
+const WAIT_REQUEUE_PI: u32 = 11;
+const CMP_REQUEUE_PI: u32 = 12;
+const LOCK_PI2: u32 = 13;
+
+/// What the fourth argument is.
+enum Fourth {
+    Timeout,
+    Number,
+    Unused,
 }
 
-pub fn sys_futex_time64(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
+fn fourth(op: u32) -> Fourth {
+    match op & FUTEX_CMD_MASK {
+        WAIT | LOCK_PI | LOCK_PI2 | WAIT_BITSET | WAIT_REQUEUE_PI => Fourth::Timeout,
+        REQUEUE | CMP_REQUEUE | CMP_REQUEUE_PI | WAKE_OP => Fourth::Number,
+        _ => Fourth::Unused,
+    }
 }
 
-pub fn sys_futex_waitv(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
+type ReadTime = fn(u32) -> Result<Option<libc::timespec>, Errno>;
+
+fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> SysResult {
+    let [addr, op, value, fourth_arg, addr2, value3] = *args;
+    let timeout;
+    let fourth_host = match fourth(op) {
+        Fourth::Timeout => {
+            timeout = read_time(fourth_arg)?;
+            timeout.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64)
+        }
+        Fourth::Number => i64::from(fourth_arg as i32) as u64,
+        Fourth::Unused => 0,
+    };
+    let word = |addr: u32| match addr {
+        // Address 0 is the kernel's to refuse, also where the window's base is not 0.
+        0 => Ok(0),
+        _ => guest::dst(addr, 4),
+    };
+    let host = [
+        word(addr)?,
+        op.into(),
+        value.into(),
+        fourth_host,
+        word(addr2)?,
+        value3.into(),
+    ];
+    // SAFETY: the words are in the guest's window, where the kernel checks them itself; the timeout is a local.
+    let ret = unsafe { raw::syscall_interruptible(libc::SYS_futex, host, ctx.machine.cpu()) };
+    Ok(Errno::check(ret)? as u32)
+}
+
+pub fn sys_futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    futex(ctx, args, time::read_timespec32)
+}
+
+pub fn sys_futex_time64(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    futex(ctx, args, time::read_timespec64)
+}
+
+/// `struct futex_waitv`, one layout for every ABI: value, address, flags, reserved.
+#[repr(C)]
+#[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
+struct Waiter {
+    value: u64,
+    addr: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// FUTEX_WAITV_MAX.
+const MAX_WAITERS: u32 = 128;
+
+/// futex_waitv(waiters, count, flags, timeout, clock): a 64-bit timespec in both ABIs.
+pub fn sys_futex_waitv(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [waiters, count, flags, timeout, clock, _] = *args;
+    if count == 0 || count > MAX_WAITERS || waiters == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut list = Vec::with_capacity(count as usize);
+    for i in 0..count {
+        let mut waiter: Waiter = guest::get(waiters.wrapping_add(24 * i))?;
+        let addr = u32::try_from(waiter.addr).map_err(|_| Errno::EFAULT)?;
+        waiter.addr = guest::dst(addr, 4)?;
+        list.push(waiter);
+    }
+    let timeout = time::read_timespec64(timeout)?;
+    let host = [
+        list.as_ptr() as u64,
+        count.into(),
+        flags.into(),
+        timeout.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64),
+        clock.into(),
+        0,
+    ];
+    // SAFETY: the list and the timeout are locals; the words they name are in the guest's window.
+    let ret = unsafe { raw::syscall_interruptible(libc::SYS_futex_waitv, host, ctx.machine.cpu()) };
+    Ok(Errno::check(ret)? as u32)
 }

@@ -34,6 +34,7 @@ pub mod proc_limits;
 pub mod proc_sched;
 pub mod process;
 pub mod raw;
+pub mod run;
 pub mod signal;
 pub mod stat;
 pub mod strace;
@@ -42,6 +43,8 @@ pub mod table;
 pub mod task;
 pub mod thread;
 pub mod time;
+pub mod vfork;
 
 pub use call::{SyscallContext, SyscallResult, syscall};
 pub use errno::{Errno, SysResult};
+pub use run::run;

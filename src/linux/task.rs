@@ -1,6 +1,6 @@
 //! A guest thread as the system layer sees it.
 
-use super::signal::queue::SignalQueue;
+use super::signal::queue::{Queued, SignalQueue};
 use super::signal::set::SigSet;
 
 /// The guest's alternate signal stack (sigaltstack).
@@ -37,6 +37,16 @@ pub struct Task {
     pub fault: FaultRecord,
     /// Signals that the host handler took for this thread and that have not been delivered.
     pub queue: Box<SignalQueue>,
+    /// Signals taken from `queue` that the guest blocks or that are next.
+    pub held: Vec<Queued>,
+    /// The guest mask that the host's was last set for; `None` if it is not known.
+    pub host_mask: Option<SigSet>,
+    /// Status given to exit(2), once it was called.
+    pub exit_status: i32,
+    pub personality: u32,
+    /// Arguments of a host execve in flight: kept here so that a vfork parent can free what its child allocated in
+    /// the memory they shared.
+    pub exec_plan: Option<Box<super::exec::Plan>>,
 }
 
 impl Default for AltStack {
@@ -63,6 +73,11 @@ impl Task {
             clear_child_tid: 0,
             fault: FaultRecord::default(),
             queue: Box::default(),
+            held: Vec::new(),
+            host_mask: None,
+            exit_status: 0,
+            personality: 0,
+            exec_plan: None,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Signals taken from the host and not yet delivered to the guest: written by the host's signal handler.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::set::SigSet;
 
 /// One signal with its siginfo, as the host kernel gave it.
 #[derive(Clone, Copy)]
@@ -13,24 +18,139 @@ pub struct Queued {
 /// its mask without looking here first (at most two), and one of each kind that the host never blocks.
 const CAPACITY: usize = 16;
 
-struct Inner {
-    len: usize,
-    slots: [Option<Queued>; CAPACITY],
-}
-
-/// A thread's queue. Only its own thread touches it: in the signal handler, or with nothing more than that handler
-/// running over it; `pop` and `push` tolerate exactly this nesting.
+/// A thread's queue: the handler is the only producer, the thread under it the only consumer.
 pub struct SignalQueue {
-    inner: UnsafeCell<Inner>,
+    /// Next slot to read; written by the thread only.
+    head: AtomicU32,
+    /// Next slot to write; written by the handler only.
+    tail: AtomicU32,
+    slots: [UnsafeCell<MaybeUninit<Queued>>; CAPACITY],
+    /// Set by the handler: the host's mask is closed (everything blocked) until the thread sets it again.
+    closed: AtomicBool,
 }
 
 impl Default for SignalQueue {
     fn default() -> SignalQueue {
         SignalQueue {
-            inner: UnsafeCell::new(Inner {
-                len: 0,
-                slots: [None; CAPACITY],
-            }),
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            slots: [const { UnsafeCell::new(MaybeUninit::uninit()) }; CAPACITY],
+            closed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl SignalQueue {
+    /// Producer: adds a signal. A standard signal of the kinds that the host never blocks is kept once, as the
+    /// kernel keeps a pending standard signal once.
+    fn push(&self, queued: Queued) {
+        let (head, tail) = (
+            self.head.load(Ordering::Acquire),
+            self.tail.load(Ordering::Relaxed),
+        );
+        self.closed.store(true, Ordering::Release);
+        let mut waiting = head;
+        while waiting != tail {
+            // SAFETY: slots from head to tail are initialised, and the consumer does not change them.
+            let other = unsafe { (*self.slot(waiting)).assume_init_ref() };
+            if other.signo == queued.signo && SigSet::SYNCHRONOUS.contains(queued.signo) {
+                return;
+            }
+            waiting = waiting.wrapping_add(1);
+        }
+        // Never full: see CAPACITY.
+        if tail.wrapping_sub(head) as usize == CAPACITY {
+            return;
+        }
+        // SAFETY: the slot is free, and this handler, the only producer, does not nest.
+        unsafe { (*self.slot(tail)).write(queued) };
+        self.tail.store(tail.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Consumer: the oldest signal.
+    pub fn pop(&self) -> Option<Queued> {
+        let (head, tail) = (
+            self.head.load(Ordering::Relaxed),
+            self.tail.load(Ordering::Acquire),
+        );
+        if head == tail {
+            return None;
+        }
+        // SAFETY: slots from head to tail are initialised, and the producer does not change them.
+        let queued = unsafe { (*self.slot(head)).assume_init() };
+        self.head.store(head.wrapping_add(1), Ordering::Release);
+        Some(queued)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Relaxed) == self.tail.load(Ordering::Acquire)
+    }
+
+    /// Whether the handler has closed the host's mask since [`SignalQueue::set_open`].
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The thread is about to set the host's mask: what the handler does from now on counts.
+    pub fn set_open(&self) {
+        self.closed.store(false, Ordering::Release);
+    }
+
+    fn slot(&self, index: u32) -> *mut MaybeUninit<Queued> {
+        self.slots[index as usize % CAPACITY].get()
+    }
+}
+
+thread_local! {
+    /// The queue of the guest thread that runs on this host thread; null before and after.
+    static CURRENT: Cell<*const SignalQueue> = const { Cell::new(ptr::null()) };
+}
+
+/// Makes `queue` the one that this thread's signals go to. It must outlive the next call of this function.
+pub fn set_current(queue: *const SignalQueue) {
+    CURRENT.set(queue);
+}
+
+/// The sink of `exec::signals`: runs in the host's signal handler.
+pub fn sink(signo: i32, info: &libc::siginfo_t) {
+    let queue = CURRENT.get();
+    if queue.is_null() {
+        return;
+    }
+    // SAFETY: set_current's contract: the queue lives as long as it is current; this is its thread.
+    unsafe { (*queue).push(Queued { signo, info: *info }) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(signo: i32) -> Queued {
+        // SAFETY: siginfo_t is plain integers.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        info.si_signo = signo;
+        Queued { signo, info }
+    }
+
+    #[test]
+    fn keeps_order_and_one_of_each_fault_signal() {
+        let queue = SignalQueue::default();
+        assert!(queue.pop().is_none());
+        for signo in [34, libc::SIGSEGV, 34, libc::SIGSEGV, libc::SIGBUS] {
+            queue.push(queued(signo));
+        }
+        assert!(queue.is_closed());
+        let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).map(|q| q.signo).collect();
+        assert_eq!(order, [34, libc::SIGSEGV, 34, libc::SIGBUS]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn wraps_round() {
+        let queue = SignalQueue::default();
+        for i in 0..100 {
+            queue.push(queued(32 + i % 32));
+            assert_eq!(queue.pop().unwrap().signo, 32 + i % 32);
         }
     }
 }

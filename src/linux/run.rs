@@ -1,0 +1,166 @@
+//! The life of a guest thread: run, serve system calls and faults, deliver signals, until it is over.
+
+use std::ffi::CString;
+
+use super::call::{SyscallContext, SyscallResult, syscall};
+use super::errno::ERESTARTSYS;
+use super::process::Process;
+use super::signal::calls::ERESTARTNOHAND;
+use super::signal::deliver::{self, Restart};
+use super::signal::host;
+use super::signal::inherit;
+use super::signal::set::SigSet;
+use super::signal::siginfo::{self, GuestSigInfo};
+use super::task::Task;
+use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
+use crate::diag::log::Items;
+use crate::exec::machine::{Event, Machine};
+use crate::exec::signals;
+use crate::log_line;
+
+/// End of the ARM-private system calls that answer ENOSYS; larger numbers are SIGILL (`compat_arm_syscall`).
+const PRIVATE_END: u32 = 0xf_0800;
+/// SVC immediates of the old ABI: 0x900000 + number.
+const OABI: std::ops::RangeInclusive<u32> = 0x90_0000..=0x9f_ffff;
+const OABI_BASE: u32 = 0x90_0000;
+
+/// Runs a loaded program from `machine`'s state to its end, on the process's first thread. Comes back with the exit
+/// status only where the host has nothing else to run; usually the process ends in here.
+pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> i32 {
+    inherit::undo_runtime();
+    set_name(process);
+    // Until the handlers are in place nothing may come in; the mask this process was started with is the guest's.
+    let inherited = host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+    let mut task = Task::new(inherited.without(SigSet::UNBLOCKABLE));
+    process.add_thread(&task);
+    signals::set_signal_sink(super::signal::queue::sink);
+    deliver::adopt(&task);
+    attach(&mut *machine);
+    let status = run_thread(process, &mut *machine, &mut task);
+    super::thread::exit_first_thread(process, status)
+}
+
+/// The kernel names a process after the file it executes (`comm`), which for this one is `emu`.
+fn set_name(process: &Process) {
+    let exe = &process.image.exe;
+    let base = exe.rsplit(|&b| b == b'/').next().unwrap_or(exe);
+    if let Ok(name) = CString::new(base) {
+        // SAFETY: a NUL-terminated string; the kernel cuts it to 15 bytes.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
+/// Makes the calling host thread the one that `machine` runs on, so that the host's signal handler finds it: that is
+/// the first thing `run` does, and with something pending it does nothing else. Signals must be closed.
+pub fn attach(machine: &mut dyn Machine) {
+    deliver::attend(machine.cpu());
+    machine.run();
+}
+
+/// The thread loop. Returns the status with which the thread has exited; signals are closed then.
+pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &mut Task) -> i32 {
+    loop {
+        if machine.cpu().pending & PENDING_SIGNAL != 0 {
+            deliver::deliver_pending(machine, task, process, Restart::No);
+        }
+        match machine.run() {
+            Event::Syscall { imm } => {
+                if let Some(status) = serve(process, machine, task, imm) {
+                    return status;
+                }
+            }
+            Event::Fault {
+                signo,
+                code,
+                addr,
+                write,
+            } => {
+                let info = deliver::fault_info(task, signo, code, addr, write);
+                deliver::force(machine, task, process, &info);
+            }
+            Event::Undefined => {
+                let info = deliver::undefined_info(task, machine.cpu());
+                if info.signo() == libc::SIGILL {
+                    log_undefined(machine.cpu());
+                }
+                deliver::force(machine, task, process, &info);
+            }
+            Event::Breakpoint => {
+                let info = GuestSigInfo::fault(libc::SIGTRAP, siginfo::TRAP_BRKPT, machine.cpu().r[15]);
+                deliver::force(machine, task, process, &info);
+            }
+            Event::Interrupted => {}
+        }
+    }
+}
+
+/// One system call. `Some` when it was exit.
+fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, imm: u32) -> Option<i32> {
+    let cpu = machine.cpu();
+    // Taking an exception clears the exclusive monitor.
+    cpu.ex_addr = NO_EXCLUSIVE;
+    if cpu.pending & PENDING_SIGNAL != 0 {
+        // Came before the call: it is delivered first and the call made after it.
+        deliver::rewind(cpu);
+        return None;
+    }
+    let number = cpu.r[7];
+    // A non-zero immediate is ignored by EABI kernels, but with the old ABI's number the program is an OABI one,
+    // whose arguments would be misread: refuse it clearly.
+    let oabi = OABI.contains(&imm) && imm - OABI_BASE != number;
+    if oabi || number >= PRIVATE_END {
+        let text = if oabi {
+            "old ABI (OABI) system call"
+        } else {
+            "bad system call"
+        };
+        let which = if oabi { imm } else { number };
+        log_line!(Items::UNIMP, "{text} {which:#x} at {:#010x}", cpu.r[15]);
+        deliver::rewind(cpu);
+        let info = GuestSigInfo::fault(libc::SIGILL, siginfo::ILL_ILLTRP, cpu.r[15]);
+        deliver::force(machine, task, process, &info);
+        return None;
+    }
+    let args = [cpu.r[0], cpu.r[1], cpu.r[2], cpu.r[3], cpu.r[4], cpu.r[5]];
+    let mut ctx = SyscallContext {
+        machine,
+        task,
+        process,
+    };
+    let result = syscall(&mut ctx, number, args);
+    match result {
+        SyscallResult::Return(value) if value == -ERESTARTSYS => {
+            // Not made, or to be made again: r0 is still the argument.
+            deliver::rewind(machine.cpu());
+            deliver::attend(machine.cpu());
+        }
+        SyscallResult::Return(value) if value == -ERESTARTNOHAND => {
+            deliver::deliver_pending(machine, task, process, Restart::NoHandler);
+        }
+        SyscallResult::Return(value) => machine.cpu().r[0] = value as u32,
+        SyscallResult::NoReturn => {}
+        SyscallResult::ExitThread => return Some(task.exit_status),
+    }
+    None
+}
+
+fn log_undefined(cpu: &CpuState) {
+    let mut bytes = [0; 4];
+    // A word that cannot be read whole shows as zeros.
+    let _ = super::guest::get_bytes(cpu.r[15], &mut bytes);
+    let word = u32::from_le_bytes(bytes);
+    if cpu.thumb == 1 {
+        let (first, second) = (word & 0xffff, word >> 16);
+        log_line!(
+            Items::UNIMP,
+            "undefined T32 instruction {first:04x} {second:04x} at {:#010x}",
+            cpu.r[15]
+        );
+    } else {
+        log_line!(
+            Items::UNIMP,
+            "undefined A32 instruction {word:08x} at {:#010x}",
+            cpu.r[15]
+        );
+    }
+}

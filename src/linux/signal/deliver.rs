@@ -1,0 +1,324 @@
+//! Delivery: from a queued signal to a handler's frame on the guest stack, and back by sigreturn.
+//!
+//! The host's mask is closed while the queue holds something (the handler sees to it), so the order of delivery is
+//! the host kernel's own. It is opened to the guest's mask here, once nothing deliverable is left; what comes in then
+//! goes round again and nests, as in the kernel.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::action::{
+    SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN, SigAction, default_ignores,
+};
+use super::altstack::SS_AUTODISARM;
+use super::frame::{self, Context, Registers, SIGINFO_SIZE, UCONTEXT_SIZE, Vfp};
+use super::host;
+use super::queue::{self, Queued};
+use super::set::SigSet;
+use super::siginfo::{self, GuestSigInfo, HostBytes};
+use crate::cpu::model::Features;
+use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
+use crate::exec::machine::Machine;
+use crate::linux::call::{SyscallContext, SyscallResult};
+use crate::linux::guest;
+use crate::linux::process::Process;
+use crate::linux::task::{AltStack, FaultRecord, Task};
+
+/// What delivery has to settle about the system call that was interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restart {
+    /// No call, or one that is finished.
+    No,
+    /// The call has to be made again if no handler runs, else it is EINTR (ERESTARTNOHAND).
+    NoHandler,
+}
+
+/// `pending` as signal handlers on this thread see it.
+fn pending(cpu: &mut CpuState) -> &AtomicU32 {
+    // SAFETY: the field is aligned and lives as long as the borrow; besides this reference only signal handlers on
+    // this thread and translated code (not running now) touch it.
+    unsafe { AtomicU32::from_ptr(&raw mut cpu.pending) }
+}
+
+/// Makes the thread come to [`deliver_pending`] before it runs guest code again.
+pub fn attend(cpu: &mut CpuState) {
+    pending(cpu).fetch_or(PENDING_SIGNAL, Ordering::SeqCst);
+}
+
+/// Moves the pc back onto the SVC, so that the call is made again with the registers as they are.
+pub fn rewind(cpu: &mut CpuState) {
+    cpu.r[15] = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
+}
+
+/// Takes what the host's handler has queued over into `held`.
+fn drain(task: &mut Task) {
+    while let Some(queued) = task.queue.pop() {
+        task.held.push(queued);
+    }
+}
+
+/// Whether a signal has been taken from the host that the guest, with mask `mask`, does not block: a call that
+/// depends on what is pending must let it be delivered first.
+pub fn deliverable(task: &mut Task, mask: SigSet) -> bool {
+    drain(task);
+    task.held.iter().any(|q| !mask.contains(q.signo))
+}
+
+/// Opens the host's mask to the guest's.
+fn open_mask(task: &mut Task) {
+    if task.queue.is_closed() || task.host_mask != Some(task.mask) {
+        task.queue.set_open();
+        host::set_mask(host::mask_for(task.mask));
+        task.host_mask = Some(task.mask);
+    }
+}
+
+/// Delivers all pending signals and opens the host's mask to the guest's. To be called before guest code runs
+/// whenever PENDING_SIGNAL is set or a call has ended with `restart`.
+pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Process, mut restart: Restart) {
+    loop {
+        pending(machine.cpu()).fetch_and(!PENDING_SIGNAL, Ordering::SeqCst);
+        drain(task);
+        let next = task.held.iter().position(|q| !task.mask.contains(q.signo));
+        let Some(next) = next else {
+            if let Some(mask) = task.saved_mask.take() {
+                task.mask = mask;
+                if restart == Restart::NoHandler {
+                    rewind(machine.cpu());
+                    restart = Restart::No;
+                }
+                continue;
+            }
+            open_mask(task);
+            if task.queue.is_empty() {
+                break;
+            }
+            continue;
+        };
+        let queued = task.held.remove(next);
+        let action = process.actions.take(queued.signo);
+        match action.handler {
+            SIG_IGN => {}
+            SIG_DFL => default_action(task, &queued),
+            _ => {
+                if restart == Restart::NoHandler {
+                    machine.cpu().r[0] = (-libc::EINTR) as u32;
+                    restart = Restart::No;
+                }
+                let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+                call_handler(machine, task, process, &action, &info);
+            }
+        }
+    }
+    if restart == Restart::NoHandler {
+        rewind(machine.cpu());
+    }
+}
+
+/// A signal that was caught when it arrived and is default now.
+fn default_action(task: &mut Task, queued: &Queued) {
+    if default_ignores(queued.signo) {
+        return;
+    }
+    if SigSet::SYNCHRONOUS.contains(queued.signo) {
+        host::die(queued.signo);
+    }
+    // The host has SIG_DFL too by now: give it the signal back and let it in.
+    host::requeue(queued.signo, &siginfo::host_bytes(&queued.info));
+    open_mask(task);
+}
+
+/// A fault of the guest's own (`force_sig`): cannot be blocked or ignored.
+pub fn force(machine: &mut dyn Machine, task: &mut Task, process: &Process, info: &GuestSigInfo) {
+    let signo = info.signo();
+    let action = process.actions.take(signo);
+    if !action.is_handler() || task.mask.contains(signo) {
+        host::die(signo);
+    }
+    call_handler(machine, task, process, &action, info);
+}
+
+/// SIGSEGV without an address, for frames that cannot be written or read.
+fn force_segv(machine: &mut dyn Machine, task: &mut Task, process: &Process, while_delivering: i32) {
+    if while_delivering == libc::SIGSEGV {
+        host::die(libc::SIGSEGV);
+    }
+    let info = GuestSigInfo::header(libc::SIGSEGV, siginfo::SI_KERNEL);
+    force(machine, task, process, &info);
+}
+
+/// Sets up the handler's frame and registers (`handle_signal`). The host's mask follows in [`deliver_pending`].
+fn call_handler(
+    machine: &mut dyn Machine,
+    task: &mut Task,
+    process: &Process,
+    action: &SigAction,
+    info: &GuestSigInfo,
+) {
+    let signo = info.signo();
+    let rt = action.flags & SA_SIGINFO != 0;
+    let thumb = action.handler & 1 == 1;
+    let fpscr = machine.fpscr();
+    let cpu = machine.cpu();
+    let context = Context {
+        regs: Registers::of(cpu),
+        vfp: has_vfp(process).then_some(Vfp { d: cpu.d, fpscr }),
+        mask: task.saved_mask.unwrap_or(task.mask),
+        fault: task.fault,
+        altstack: task.altstack,
+    };
+    let index = frame::sigreturn_index(thumb, rt);
+    let restorer = action.flags & SA_RESTORER != 0;
+    let retcode = if restorer {
+        [0, 0]
+    } else {
+        [frame::SIGRETURN_CODES[index], frame::SIGRETURN_CODES[index + 1]]
+    };
+    let bytes = frame::encode_frame(&context, rt.then_some(info), retcode);
+    let top = task.altstack.frame_top(cpu.r[13], action.flags & SA_ONSTACK != 0);
+    let sp = top.wrapping_sub(bytes.len() as u32) & !7;
+    if guest::put_bytes(sp, &bytes).is_err() {
+        return force_segv(machine, task, process, signo);
+    }
+    cpu.r[0] = signo as u32;
+    if rt {
+        cpu.r[1] = sp;
+        cpu.r[2] = sp + SIGINFO_SIZE as u32;
+    }
+    cpu.r[13] = sp;
+    cpu.r[14] = if restorer {
+        action.restorer
+    } else {
+        process.sigpage + 4 * index as u32 + u32::from(thumb)
+    };
+    cpu.r[15] = action.handler & if thumb { !1 } else { !3 };
+    let cpsr = frame::handler_cpsr(cpu.cpsr(), action.handler);
+    cpu.set_cpsr(cpsr);
+    cpu.ex_addr = NO_EXCLUSIVE;
+    task.saved_mask = None;
+    task.mask = task.mask | action.mask;
+    if action.flags & SA_NODEFER == 0 {
+        task.mask = task.mask | SigSet::of(signo);
+    }
+    if task.altstack.flags & SS_AUTODISARM != 0 {
+        task.altstack = AltStack::default();
+    }
+    attend(cpu);
+}
+
+fn has_vfp(process: &Process) -> bool {
+    process.settings.model.features.contains(Features::VFP2)
+}
+
+/// sigreturn and rt_sigreturn. Nothing in the frame is trusted: what is not a frame is SIGSEGV.
+pub fn sigreturn(ctx: &mut SyscallContext<'_>, rt: bool) -> SyscallResult {
+    if restore_frame(ctx, rt).is_err() {
+        force_segv(ctx.machine, ctx.task, ctx.process, 0);
+    }
+    SyscallResult::NoReturn
+}
+
+fn restore_frame(ctx: &mut SyscallContext<'_>, rt: bool) -> Result<(), frame::BadFrame> {
+    let sp = ctx.machine.cpu().r[13];
+    if sp & 7 != 0 {
+        return Err(frame::BadFrame);
+    }
+    let mut uc = [0; UCONTEXT_SIZE];
+    let at = if rt {
+        sp.wrapping_add(SIGINFO_SIZE as u32)
+    } else {
+        sp
+    };
+    guest::get_bytes(at, &mut uc).map_err(|_| frame::BadFrame)?;
+    let context = Context::decode(&uc, has_vfp(ctx.process))?;
+    if let Some(vfp) = &context.vfp {
+        ctx.machine.cpu().d = vfp.d;
+        ctx.machine.set_fpscr(vfp.fpscr);
+    }
+    let cpu = ctx.machine.cpu();
+    cpu.r = context.regs.r;
+    cpu.set_cpsr(context.regs.cpsr);
+    cpu.ex_addr = NO_EXCLUSIVE;
+    if rt {
+        // As the kernel's restore_altstack: a stack that cannot be set is left as it is.
+        let _ = ctx.task.altstack.set(context.altstack, cpu.r[13]);
+    }
+    ctx.task.mask = context.mask;
+    attend(cpu);
+    Ok(())
+}
+
+/// The signal of a memory fault, alignment fault or arithmetic trap.
+pub fn fault_info(task: &mut Task, signo: i32, code: i32, addr: u32, write: bool) -> GuestSigInfo {
+    /// DFSR status values: alignment, translation (page), permission (page), in user domain 1.
+    const ALIGNMENT: u32 = 0x01;
+    const TRANSLATION: u32 = 0x17;
+    const PERMISSION: u32 = 0x1f;
+    /// Data abort.
+    const TRAP_NO: u32 = 14;
+    const SEGV_MAPERR: i32 = 1;
+    let status = match (signo, code) {
+        (libc::SIGBUS, libc::BUS_ADRALN) => ALIGNMENT,
+        (_, SEGV_MAPERR) => TRANSLATION,
+        _ => PERMISSION,
+    };
+    task.fault = FaultRecord {
+        trap_no: TRAP_NO,
+        error_code: status | u32::from(write) << 11,
+        address: addr,
+    };
+    GuestSigInfo::fault(signo, code, addr)
+}
+
+/// The signal of an undefined instruction: SIGTRAP for those that Linux has set aside for debuggers, else SIGILL.
+pub fn undefined_info(task: &mut Task, cpu: &CpuState) -> GuestSigInfo {
+    /// Undefined instruction.
+    const TRAP_NO: u32 = 6;
+    let pc = cpu.r[15];
+    task.fault.trap_no = TRAP_NO;
+    task.fault.error_code = 0;
+    let mut bytes = [0; 4];
+    // The second half may be on a page that is not there.
+    let read = guest::get_bytes(pc, &mut bytes[..2]).is_ok();
+    let long = read && guest::get_bytes(pc.wrapping_add(2), &mut bytes[2..]).is_ok();
+    let (first, second) = (
+        u32::from(bytes[0]) | u32::from(bytes[1]) << 8,
+        u32::from(bytes[2]) | u32::from(bytes[3]) << 8,
+    );
+    let debugger = if cpu.thumb == 1 {
+        read && (first == 0xde01 || (long && first == 0xf7f0 && second == 0xa000))
+    } else {
+        long && (second << 16 | first) & 0x0fff_ffff == 0x07f0_01f0
+    };
+    if debugger {
+        GuestSigInfo::fault(libc::SIGTRAP, siginfo::TRAP_BRKPT, pc)
+    } else {
+        GuestSigInfo::fault(libc::SIGILL, siginfo::ILL_ILLOPC, pc)
+    }
+}
+
+/// Puts the host's mask to `mask` for the duration of a system call that another thread's signals must not enter
+/// half-way (fork, exec, thread exit): everything is blocked. Returns false if a signal was already taken and must be
+/// delivered first; the mask then stays closed and delivery opens it.
+pub fn close_mask(task: &mut Task) -> bool {
+    host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+    task.host_mask = None;
+    !deliverable(task, task.mask)
+}
+
+/// Makes this thread's signals go to `task`'s queue.
+pub fn adopt(task: &Task) {
+    queue::set_current(&raw const *task.queue);
+}
+
+/// This thread is no guest thread any more.
+pub fn disown() {
+    queue::set_current(std::ptr::null());
+}
+
+/// Queues a signal to the thread itself, in the host's form: for signals that the host never blocks and the guest
+/// was found to block.
+pub fn hold(task: &mut Task, signo: i32, info: &HostBytes) {
+    // SAFETY: siginfo_t is 128 bytes of plain data.
+    let info = unsafe { std::mem::transmute_copy::<HostBytes, libc::siginfo_t>(info) };
+    task.held.push(Queued { signo, info });
+}
