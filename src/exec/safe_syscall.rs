@@ -12,6 +12,9 @@ const ERESTARTSYS: i64 = 512;
 
 global_asm!(
     ".pushsection .text.emu_safe_syscall, \"ax\", @progbits",
+    // Global, as the code that names them may be in another object file; hidden, as no other program is to.
+    ".globl emu_safe_syscall, emu_safe_syscall_window, emu_safe_syscall_end, emu_safe_syscall_interrupted",
+    ".hidden emu_safe_syscall, emu_safe_syscall_window, emu_safe_syscall_end, emu_safe_syscall_interrupted",
     ".p2align 4",
     // (rdi number, rsi -> six arguments, rdx -> pending) -> rax
     "emu_safe_syscall:",

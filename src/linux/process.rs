@@ -14,6 +14,7 @@ use super::signal::deliver;
 use super::signal::siginfo::GuestSigInfo;
 use super::task::Task;
 use super::{guest, raw, thread};
+use crate::confine;
 use crate::cpu::model::Model;
 use crate::load::ProcessImage;
 
@@ -361,6 +362,9 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     threads.clear();
     drop(threads);
     ctx.machine.after_fork_child();
+    if confine::filter_present() {
+        confine::after_fork();
+    }
     // SAFETY: gettid has no preconditions.
     ctx.task.tid = unsafe { libc::gettid() };
     ctx.task.held.clear();
