@@ -92,7 +92,9 @@ pub fn decode(hw1: u16, hw2: u16, in_it: bool, features: Features) -> DecodeResu
     let row = find(word, wide, features).ok_or(Undecoded::Undefined)?;
     let insn = (ROWS[row].build)(word, Context { features, in_it })?;
     let cond = match insn {
-        Insn::B { .. } if ROWS[row].name == "b" => Cond::from_bits(word >> if wide { 22 } else { 8 }),
+        // The conditional forms; the unconditional ones are 11100 and, wide, have bit 12 set.
+        Insn::B { .. } if wide && word & 0x1000 == 0 => Cond::from_bits(word >> 22),
+        Insn::B { .. } if !wide && word >> 12 == 0b1101 => Cond::from_bits(word >> 8),
         _ => Cond::Al,
     };
     Ok(Decoded {
