@@ -1,6 +1,6 @@
 //! The guest's vDSO, and what the translator does at its entry points.
 //!
-//! `vdso.so` is built by `fixtures/vdso/build` from `fixtures/vdso/vdso.S`. A translator that meets one of the
+//! `vdso.so` is built by `tools/build-vdso` from `fixtures/vdso/vdso.S`. A translator that meets one of the
 //! addresses of [`INTRINSICS`] calls the host's clock; one that doesn't runs the bytes there: the system call.
 
 use crate::mem::Prot;
