@@ -1,9 +1,22 @@
-//! Command line entry point.
+//! Command line entry point: from options to a guest process that runs.
 
-use emu::cli::{self, Config};
+use emu::cli::{self, Config, EnvEdit, Found};
+use emu::cpu::model::Model;
 use emu::diag::{log, stats};
-use std::ffi::OsString;
-use std::path::Path;
+use emu::exec::{self, ExecConfig};
+use emu::linux::process::{Image, Process, Settings};
+use emu::load::{self, Kind, LoadConfig};
+use emu::mem::{Space, SpaceConfig};
+use emu::{confine, linux};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::FromRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+/// Interpreters of interpreters that Linux follows for scripts.
+const MAX_SCRIPTS: usize = 5;
 
 fn main() {
     let config = match Config::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
@@ -21,15 +34,181 @@ fn main() {
         fail(&format!("-D {}: {error}", file.display()), cli::EXIT_USAGE);
     }
     stats::set_count_execution(config.stats);
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
-    let found = match cli::find_program(&config.program, &path, &|p| p.to_path_buf()) {
+    linux::exec::open_self();
+    let Some(model) = Model::by_name(&config.cpu) else {
+        let known: Vec<_> = Model::names().collect();
+        fail(
+            &format!("--cpu {}: there are {}", config.cpu, known.join(", ")),
+            cli::EXIT_USAGE,
+        );
+    };
+    std::process::exit(run(config, model));
+}
+
+/// A program that is ARM's, open, with the arguments it is to have.
+struct Opened {
+    file: File,
+    /// As the guest knows it.
+    path: PathBuf,
+    argv: Vec<Vec<u8>>,
+}
+
+fn run(config: Config, model: &'static Model) -> i32 {
+    let env = environment(&config);
+    let program = match config.reexec.filter(|&fd| fd >= 0) {
+        Some(fd) => Opened {
+            // SAFETY: the process that executed us opened the program at this number for us alone.
+            file: unsafe { File::from_raw_fd(fd) },
+            path: PathBuf::from(&config.program),
+            argv: config.argv().into_iter().map(OsStringExt::into_vec).collect(),
+        },
+        None => open(&config, &env),
+    };
+    if let Err(error) = Space::init(&SpaceConfig::default()) {
+        fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
+    }
+    let c_strings = |strings: &[Vec<u8>]| -> Vec<CString> {
+        // Arguments and variables came from C strings.
+        strings
+            .iter()
+            .filter_map(|s| CString::new(s.as_slice()).ok())
+            .collect()
+    };
+    let (argv, envp) = (c_strings(&program.argv), c_strings(&env));
+    let execfn = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
+    let loaded = load::load(
+        &load::Image {
+            file: &program.file,
+            path: &program.path,
+        },
+        &LoadConfig {
+            sysroot: config.sysroot.as_deref(),
+            argv: &argv,
+            envp: &envp,
+            model,
+            stack_size: config.stack_size.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            aslr: config.aslr,
+            execfn: &execfn,
+            secure: false,
+        },
+    );
+    let start = match loaded {
+        Ok(start) => start,
+        Err(error) => fail(&error.to_string(), error.exit_code()),
+    };
+    drop(program.file);
+    let exec = ExecConfig {
+        soft_fp: config.strict_fp,
+        one_insn: config.one_insn_per_block,
+        unlinked: config.log.contains(log::Items::EXEC),
+        ..ExecConfig::new(model)
+    };
+    let machine = exec::init(&exec)
+        .map_err(|error| error.to_string())
+        .and_then(|()| exec::new_machine(start.pc, start.thumb, start.sp).map_err(|error| error.to_string()));
+    let machine = match machine {
+        Ok(machine) => machine,
+        Err(error) => fail(&error, cli::EXIT_CANNOT_RUN),
+    };
+    if config.confined
+        && let Err(error) = confine::baseline()
+    {
+        fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
+    }
+    let image = Image::new(&start.process, program.argv, env);
+    let settings: &'static Settings = Box::leak(Box::new(Settings {
+        sysroot: config.sysroot.clone(),
+        model,
+        strace: config.strace,
+        at_exit: if config.stats { report } else { || {} },
+        reexec_args: Box::new(move |fd, program, argv| config.reexec_args(fd, program, argv)),
+    }));
+    let process = Process::new(settings, image, start.process.sigpage);
+    linux::run(process, machine)
+}
+
+/// `--stats`, at the end of the process.
+fn report() {
+    eprint!("{}", stats::report(&[]));
+}
+
+/// The guest's environment: ours with the command line's edits; as it is after execve.
+fn environment(config: &Config) -> Vec<Vec<u8>> {
+    config.environment(std::env::vars_os())
+}
+
+/// Finds the program, follows scripts, executes what is the host's own.
+fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
+    let path = env.iter().find_map(|var| var.strip_prefix(b"PATH=")).map_or_else(
+        || OsString::from("/usr/local/bin:/usr/bin:/bin"),
+        |p| OsString::from_vec(p.to_vec()),
+    );
+    let resolve = |guest: &Path| in_sysroot(config, guest);
+    let Found { mut guest, mut host } = match cli::find_program(&config.program, &path, &resolve) {
         Ok(found) => found,
         Err(error) => fail(&error.to_string(), error.status()),
     };
+    let mut argv: Vec<Vec<u8>> = config.argv().into_iter().map(OsStringExt::into_vec).collect();
+    for _ in 0..=MAX_SCRIPTS {
+        let program = match load::open_program(&host) {
+            Ok(program) => program,
+            Err(error) => fail(&error.to_string(), error.exit_code()),
+        };
+        match program.kind {
+            Kind::Script {
+                interpreter,
+                argument,
+            } => {
+                let script = guest.as_os_str().as_bytes().to_vec();
+                let rest = argv.split_off(1.min(argv.len()));
+                argv = std::iter::once(interpreter.clone())
+                    .chain(argument)
+                    .chain(std::iter::once(script))
+                    .chain(rest)
+                    .collect();
+                guest = PathBuf::from(OsString::from_vec(interpreter));
+                host = resolve(&guest);
+            }
+            Kind::X86_64 => execute_natively(config, &host, &argv, env),
+            _ => {
+                return Opened {
+                    file: program.file,
+                    path: guest,
+                    argv,
+                };
+            }
+        }
+    }
     fail(
-        &format!("{}: this build cannot execute guest code", found.guest.display()),
+        &format!("{}: too many interpreters of interpreters", guest.display()),
         cli::EXIT_CANNOT_RUN,
-    );
+    )
+}
+
+fn in_sysroot(config: &Config, guest: &Path) -> PathBuf {
+    if let (Some(root), Ok(below)) = (&config.sysroot, guest.strip_prefix("/")) {
+        let inside = root.join(below);
+        if inside.exists() {
+            return inside;
+        }
+    }
+    guest.to_path_buf()
+}
+
+fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u8>]) -> ! {
+    let mut command = std::process::Command::new(host);
+    command
+        .arg0(OsStr::from_bytes(&argv[0]))
+        .args(argv[1..].iter().map(|a| OsStr::from_bytes(a)));
+    for edit in &config.env {
+        match edit {
+            EnvEdit::Set(name, value) => command.env(name, value),
+            EnvEdit::Unset(name) => command.env_remove(name),
+        };
+    }
+    let _ = env;
+    let error = command.exec();
+    fail(&format!("{}: {error}", host.display()), cli::EXIT_CANNOT_RUN)
 }
 
 /// One line on standard error, then the exit status.
