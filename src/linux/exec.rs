@@ -89,8 +89,9 @@ pub struct Plan {
     strings: Vec<CString>,
     argv: Vec<usize>,
     argc: usize,
-    program: Option<OwnedFd>,
-    emulator: Option<OwnedFd>,
+    /// Descriptors that survive execve: the program's and the emulator's. Plain numbers, as a vfork child's table of
+    /// descriptors is not that of the parent who drops this.
+    inherited: Vec<i32>,
     path: CString,
     dir: i32,
     flags: i32,
@@ -127,7 +128,9 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
     // Kept in the task, not on this stack: see `Task::exec_plan`.
     ctx.task.exec_plan = Some(Box::new(plan));
     let result = go(ctx);
-    ctx.task.exec_plan = None;
+    if let Some(plan) = ctx.task.exec_plan.take() {
+        plan.close();
+    }
     result
 }
 
@@ -316,6 +319,11 @@ fn check_program(settings: &Settings, file: &File) -> Result<(), Errno> {
 }
 
 impl Plan {
+    /// Closes the descriptors: where execve failed, or the table they are in is shared with a child that called it.
+    pub fn close(&self) {
+        close_all(&self.inherited);
+    }
+
     fn new(argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> Result<Plan, Errno> {
         let argc = argv.len();
         let strings = argv
@@ -337,17 +345,14 @@ impl Plan {
 }
 
 /// Duplicates a descriptor so that it outlives execve, above those that guests use.
-fn inheritable(fd: i32) -> Result<OwnedFd, Errno> {
+fn inheritable(fd: i32) -> Result<i32, Errno> {
     // SAFETY: F_DUPFD on a number; the result is a new descriptor.
     unsafe {
         let mut copy = libc::fcntl(fd, libc::F_DUPFD, LOWEST_FD);
         if copy < 0 {
             copy = libc::fcntl(fd, libc::F_DUPFD, 3);
         }
-        if copy < 0 {
-            return Err(Errno::last());
-        }
-        Ok(OwnedFd::from_raw_fd(copy))
+        if copy < 0 { Err(Errno::last()) } else { Ok(copy) }
     }
 }
 
@@ -359,17 +364,26 @@ fn plan_arm(
     envp: Vec<Vec<u8>>,
 ) -> Result<Plan, Errno> {
     let emulator = inheritable(private_fd().ok_or(Errno::ENOENT)?)?;
-    let program = inheritable(file.as_raw_fd())?;
+    let mut inherited = vec![emulator];
+    let program = inheritable(file.as_raw_fd()).inspect_err(|_| close_all(&inherited))?;
+    inherited.push(program);
     let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
-    let command = (settings.reexec_args)(program.as_raw_fd(), OsStr::from_bytes(name), &argv);
+    let command = (settings.reexec_args)(program, OsStr::from_bytes(name), &argv);
     let command = command.into_iter().map(OsStringExt::into_vec).collect();
+    let plan = Plan::new(command, envp).inspect_err(|_| close_all(&inherited))?;
     Ok(Plan {
-        dir: emulator.as_raw_fd(),
+        dir: emulator,
         flags: libc::AT_EMPTY_PATH,
-        program: Some(program),
-        emulator: Some(emulator),
-        ..Plan::new(command, envp)?
+        inherited,
+        ..plan
     })
+}
+
+fn close_all(fds: &[i32]) {
+    for &fd in fds {
+        // SAFETY: descriptors that `inheritable` made and that nothing else knows.
+        unsafe { libc::close(fd) };
+    }
 }
 
 fn plan_native(

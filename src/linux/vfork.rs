@@ -55,6 +55,11 @@ pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult 
         // The child has used this thread's storage as its own.
         deliver::adopt(ctx.task);
         attach(ctx.machine);
+        if request.flags & flags::FILES != 0
+            && let Some(plan) = &child.task.exec_plan
+        {
+            plan.close();
+        }
         pid?
     } else {
         spawn_with_helper(child)?
