@@ -4,6 +4,7 @@ use super::abi::net::{EpollEvent, SigsetArg};
 use super::abi::time::{Timespec32, Timespec64, Timeval32};
 use super::call::{SyscallContext, host, host_blocking, signed};
 use super::errno::{Errno, SysResult};
+use super::signal::calls::with_mask;
 use super::signal::set::SigSet;
 use super::{guest, raw};
 
@@ -50,22 +51,6 @@ fn get_mask(addr: u32, size: u32) -> Result<Option<SigSet>, Errno> {
         return Err(Errno::EINVAL);
     }
     Ok(Some(SigSet(guest::get(addr)?)))
-}
-
-/// Swaps the mask for the length of a call that waits. Where it is interrupted, delivery sees the new mask and the
-/// handler's frame saves the old one.
-fn with_mask(
-    ctx: &mut SyscallContext<'_>,
-    mask: SigSet,
-    call: impl FnOnce(&mut SyscallContext<'_>, &u64) -> i64,
-) -> i64 {
-    let old = ctx.task.mask;
-    let ret = call(ctx, &mask.without(SigSet::UNBLOCKABLE | SigSet::SYNCHRONOUS).0);
-    if ret == -i64::from(libc::EINTR) {
-        ctx.task.saved_mask = Some(old);
-        ctx.task.mask = mask;
-    }
-    ret
 }
 
 /// Runs a waiting call, `call` with the host address of the mask to wait under (0: none).
