@@ -1,0 +1,25 @@
+# Runs in namespaces of its own (user, mount, network, pid), as their root: sets the stage for one case, then becomes
+# the program. stage.sh MODE ROOT BUSYBOX QEMU DIR COMMAND...
+#   MODE chroot: the root is ROOT (native, x86-64)    qemu: the same, ARM programs run by QEMU    emu: the root stays
+set -e
+mode=$1 root=$2 busybox=$3 qemu=$4 dir=$5
+shift 5
+"$busybox" ip link set lo up
+mount -t proc proc /proc
+case $mode in
+emu)
+    cd "$dir"
+    exec "$@"
+    ;;
+qemu)
+    mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+    magic='\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00'
+    mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+    printf '%s' ":emu-reference:M::$magic:$mask:$qemu:F" >/proc/sys/fs/binfmt_misc/register
+    ;;
+esac
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root$dir"
+mount --bind "$dir" "$root$dir"
+exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' "$dir" "$@"
