@@ -6,6 +6,8 @@ mod campaign;
 mod elf;
 #[path = "loader/mutate.rs"]
 mod mutate;
+#[path = "loader/random.rs"]
+mod random;
 
 use emu::load::plan;
 use emu::mem::{PAGE_SIZE, TASK_SIZE};

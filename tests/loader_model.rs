@@ -2,36 +2,24 @@
 
 use emu::mem::{GuestAddr, MapRequest, PAGE_SIZE, Prot, Space, SpaceConfig, WINDOW};
 
+#[path = "loader/child.rs"]
+mod child;
 #[path = "loader/elf.rs"]
 #[allow(
     dead_code,
     reason = "the mutations' module makes files, which are not needed here"
 )]
 mod elf;
-#[path = "loader/mutate.rs"]
-mod mutate;
+#[path = "loader/random.rs"]
+mod random;
 
-use mutate::Random;
+use child::in_child;
+use random::Random;
 
 const P: u32 = PAGE_SIZE;
 const AREA: u32 = 0x2000_0000;
 /// Few pages, so that ranges meet often.
 const PAGES: u64 = 64;
-
-/// Runs a check in a child, which gets a space of its own.
-fn in_child(check: impl FnOnce()) {
-    // SAFETY: the child runs the check and exits without returning.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_ok();
-        // SAFETY: ends the child.
-        unsafe { libc::_exit(if ok { 0 } else { 1 }) };
-    }
-    let mut status = 0;
-    // SAFETY: waits for the child made above.
-    unsafe { libc::waitpid(child, &mut status, 0) };
-    assert_eq!(status, 0, "the child failed");
-}
 
 /// Start, end, and permissions of the host's mappings below 8 GiB.
 fn host_mappings() -> Vec<(u64, u64, [u8; 3])> {

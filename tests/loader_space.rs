@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use emu::mem::{Fault, GuestAddr, MapRequest, PAGE_SIZE, Prot, Space, SpaceConfig, TASK_SIZE, copy_fixup};
 
+#[path = "loader/child.rs"]
+mod child;
+use child::in_child;
+
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 const P: u32 = PAGE_SIZE;
@@ -79,21 +83,6 @@ fn file(pages: u8) -> File {
     }
     std::fs::remove_file(&path).expect("remove");
     file
-}
-
-/// Runs a check in a child, which has this thread only; a panic in it is the child's failure.
-fn in_child(check: impl FnOnce()) {
-    // SAFETY: the child runs the check and exits without returning.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_ok();
-        // SAFETY: ends the child.
-        unsafe { libc::_exit(if ok { 0 } else { 1 }) };
-    }
-    let mut status = 0;
-    // SAFETY: waits for the child made above.
-    unsafe { libc::waitpid(child, &mut status, 0) };
-    assert_eq!(status, 0);
 }
 
 #[test]

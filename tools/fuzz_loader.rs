@@ -16,6 +16,8 @@ mod campaign;
 mod elf;
 #[path = "../tests/loader/mutate.rs"]
 mod mutate;
+#[path = "../tests/loader/random.rs"]
+mod random;
 
 /// Cases between two lines of the file.
 const BLOCK: u64 = 10_000;

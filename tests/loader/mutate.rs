@@ -1,48 +1,32 @@
 //! Mutations of ELF files: reproducible from a seed, aimed at the headers.
 
 use super::elf::{Elf, R, W, X};
+use super::random::Random;
 
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// A word that is likely to hurt: at an edge, small, or any.
-    fn word(&mut self) -> u32 {
-        const EDGES: [u32; 16] = [
-            0,
-            1,
-            2,
-            0xfff,
-            0x1000,
-            0x1001,
-            0x1_0000,
-            0x7fff_ffff,
-            0x8000_0000,
-            0xbfff_f000,
-            0xfffe_f000,
-            0xffff_0000,
-            0xffff_f000,
-            0xffff_fffe,
-            0xffff_ffff,
-            0xf7ff_0000,
-        ];
-        match self.below(4) {
-            0 | 1 => EDGES[self.below(16) as usize],
-            2 => self.below(0x4000) as u32,
-            _ => self.next() as u32,
-        }
+/// A word that is likely to hurt: at an edge, small, or any.
+fn word(random: &mut Random) -> u32 {
+    const EDGES: [u32; 16] = [
+        0,
+        1,
+        2,
+        0xfff,
+        0x1000,
+        0x1001,
+        0x1_0000,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xbfff_f000,
+        0xfffe_f000,
+        0xffff_0000,
+        0xffff_f000,
+        0xffff_fffe,
+        0xffff_ffff,
+        0xf7ff_0000,
+    ];
+    match random.below(4) {
+        0 | 1 => EDGES[random.below(16) as usize],
+        2 => random.below(0x4000) as u32,
+        _ => random.next() as u32,
     }
 }
 
@@ -89,12 +73,11 @@ pub fn mutant(seeds: &[Vec<u8>], seed: u64) -> Vec<u8> {
             1 => file[at] ^= 1 << random.below(8),
             2 => {
                 let old = u32::from_le_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]);
-                let new = old.wrapping_add(random.word());
+                let new = old.wrapping_add(word(&mut random));
                 file[at..at + 4].copy_from_slice(&new.to_le_bytes());
             }
             _ => {
-                let word = random.word();
-                file[at..at + 4].copy_from_slice(&word.to_le_bytes());
+                file[at..at + 4].copy_from_slice(&word(&mut random).to_le_bytes());
             }
         }
     }
