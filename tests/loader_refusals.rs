@@ -11,6 +11,7 @@ use emu::load::{self, Kind, LoadError, Problem};
 #[path = "loader/dir.rs"]
 mod dir;
 #[path = "loader/elf.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod elf;
 use dir::Dir;
 use elf::{Elf, R, X};

@@ -103,7 +103,8 @@ pub struct ProcessImage {
     pub float_abi: FloatAbi,
 }
 
-/// Loads a program into the space of this process, which should hold nothing yet.
+/// Loads a program into the space of this process, which should hold nothing yet. The handler of SIGSEGV and SIGBUS
+/// should be there already: a file that shrinks meanwhile is then an error like others.
 pub fn load(image: &Image<'_>, config: &LoadConfig<'_>) -> Result<Start, LoadError> {
     load_into(mem::space(), image, config).map_err(|problem| LoadError {
         path: image.path.to_path_buf(),
