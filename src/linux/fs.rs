@@ -5,7 +5,7 @@ use super::call::{SyscallContext, host, host_blocking, join, signed};
 use super::errno::{Errno, SysResult};
 use super::path::{is_sysroot_fd, translate_bytes};
 use super::process::Process;
-use super::{dir, guest, proc};
+use super::{dir, exec, guest, proc};
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
@@ -83,7 +83,8 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 /// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.
 pub fn is_hidden(process: &Process, fd: i32) -> bool {
-    crate::diag::log::private_fd() == Some(fd) || is_sysroot_fd(process, fd)
+    let own = [crate::diag::log::private_fd(), exec::private_fd()];
+    own.contains(&Some(fd)) || is_sysroot_fd(process, fd)
 }
 
 pub fn close(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {

@@ -37,10 +37,8 @@ fn text(model: &Model, count: usize) -> String {
     for i in 0..count {
         let _ = write!(
             out,
-            "processor\t: {i}\nmodel name\t: {} rev {} ({})\nBogoMIPS\t: 100.00\nFeatures\t: ",
-            model.model_name,
-            midr & 15,
-            model.platform
+            "processor\t: {i}\nmodel name\t: {}\nBogoMIPS\t: 100.00\nFeatures\t: ",
+            model.model_name
         );
         for name in &features {
             let _ = write!(out, "{name} ");
@@ -76,7 +74,7 @@ mod tests {
             hwcap2: 0,
             midr: 0x410f_c075,
             cpu_architecture: "7",
-            model_name: "ARMv7 Processor",
+            model_name: "ARMv7 Processor rev 5 (v7l)",
             fpsid: 0,
             mvfr0: 0,
             mvfr1: 0,

@@ -14,7 +14,14 @@ const SHOWN: usize = 32;
 /// Starts a call's line: name and what can be shown before the call runs. For calls that do not return here the
 /// line is written at once.
 pub fn before(row: &Row, args: &[u32; 6]) -> Vec<String> {
-    let shown = each(row, args, |arg, i| show(arg, i, args, None));
+    let mut shown = each(row, args, |arg, i| show(arg, i, args, None));
+    // A mode that open flags do not ask for is not an argument.
+    if let [.., Arg::Flags(set), Arg::Mode] = row.args
+        && std::ptr::eq(*set, &flags::OPEN)
+        && args[shown.len() - 2] & (flags::O_CREAT | flags::O_TMPFILE) == 0
+    {
+        shown.pop();
+    }
     if matches!(row.handler, Handler::Control(_)) {
         log::line(format_args!("{} {}({}) = ?", tid(), row.name, shown.join(", ")));
         return Vec::new();

@@ -56,6 +56,10 @@ impl Names {
     }
 }
 
+/// Flags of open(2) that make its mode an argument; O_TMPFILE's own bit.
+pub const O_CREAT: u32 = 0o100;
+pub const O_TMPFILE: u32 = 0o20_000_000;
+
 /// Declares one set: mask, then `NAME = value` pairs.
 macro_rules! names {
     ($(#[$doc:meta])* $set:ident, $mask:expr; $($name:ident = $value:expr),* $(,)?) => {
