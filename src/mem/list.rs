@@ -53,6 +53,24 @@ impl Extents {
         }
     }
 
+    /// The first mapped range within `range`, cut to it.
+    pub fn first_within(&self, range: Range<u32>) -> Option<Range<u32>> {
+        let before = self
+            .map
+            .range(..range.start)
+            .next_back()
+            .filter(|&(_, &last)| last > range.start);
+        let (&first, &last) = before.or_else(|| self.map.range(range.clone()).next())?;
+        (!range.is_empty()).then(|| first.max(range.start)..last.min(range.end))
+    }
+
+    /// From the first to the last mapped page within `range`.
+    pub fn hull(&self, range: Range<u32>) -> Option<Range<u32>> {
+        let first = self.first_within(range.clone())?;
+        let (_, &last) = self.map.range(..range.end).next_back()?;
+        Some(first.start..last.min(range.end))
+    }
+
     /// Whether nothing lies in the range; `gap` tells how many pages below a mapping must stay free as well.
     pub fn is_free(&self, range: Range<u32>, gap: impl Fn(u32) -> u32) -> bool {
         if let Some((&first, &last)) = self.map.range(..range.end).next_back()
@@ -335,6 +353,12 @@ mod tests {
                 aligned.map(|s| s as u32)
             );
             assert_eq!(e.is_free(start as u32..end as u32, |_| 0), free(start, end));
+            let first = (start..end).find(|&p| bits[p]).map(|p| p as u32);
+            let stop = first.map(|p| (p as usize..end).find(|&q| !bits[q]).unwrap_or(end) as u32);
+            let last = (start..end).rev().find(|&p| bits[p]).map(|p| p as u32 + 1);
+            let range = start as u32..end as u32;
+            assert_eq!(e.first_within(range.clone()), first.zip(stop).map(|(a, b)| a..b));
+            assert_eq!(e.hull(range), first.zip(last).map(|(a, b)| a..b));
             let runs: Vec<_> = ranges(&e);
             assert!(runs.windows(2).all(|w| w[0].end < w[1].start));
         }

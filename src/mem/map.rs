@@ -232,13 +232,16 @@ impl Space {
 
     /// Unmaps what is mapped in a range; whether code was read from it.
     pub(super) fn unmap_locked(&self, state: &mut State, range: Range<u32>) -> Result<bool, i32> {
-        // Below the lowest address and where nothing is mapped there is nothing to give back.
-        let first = self.table.first_mapped(range.clone());
-        if first == range.end {
+        // Where nothing is mapped there is nothing to give back.
+        let Some(hull) = state.extents.hull(range.clone()) else {
             return Ok(false);
+        };
+        self.release(hull)?;
+        let mut code = false;
+        while let Some(mapped) = state.extents.first_within(range.clone()) {
+            code |= self.note_unmapped(state, mapped).code;
         }
-        self.release(first..range.end)?;
-        Ok(self.note_unmapped(state, first..range.end).code)
+        Ok(code)
     }
 
     /// mprotect(2). As in the kernel, pages before a hole are changed before the error is returned.
