@@ -10,7 +10,7 @@ use emu::mem::{Space, SpaceConfig};
 use emu::{confine, linux};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::FromRawFd;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn main() {
             cli::EXIT_USAGE,
         );
     };
-    std::process::exit(run(config, model));
+    run(config, model)
 }
 
 /// A program that is ARM's, open, with the arguments it is to have.
@@ -53,12 +53,11 @@ struct Opened {
     argv: Vec<Vec<u8>>,
 }
 
-fn run(config: Config, model: &'static Model) -> i32 {
+fn run(config: Config, model: &'static Model) -> ! {
     let env = environment(&config);
     let program = match config.reexec.filter(|&fd| fd >= 0) {
         Some(fd) => Opened {
-            // SAFETY: the process that executed us opened the program at this number for us alone.
-            file: unsafe { File::from_raw_fd(fd) },
+            file: linux::exec::take_program(fd),
             path: PathBuf::from(&config.program),
             argv: config.argv().into_iter().map(OsStringExt::into_vec).collect(),
         },
@@ -76,10 +75,11 @@ fn run(config: Config, model: &'static Model) -> i32 {
     };
     let (argv, envp) = (c_strings(&program.argv), c_strings(&env));
     let execfn = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
+    let exe = guest_exe(&config, &program);
     let loaded = load::load(
         &load::Image {
             file: &program.file,
-            path: &program.path,
+            path: &exe,
         },
         &LoadConfig {
             sysroot: config.sysroot.as_deref(),
@@ -125,6 +125,19 @@ fn run(config: Config, model: &'static Model) -> i32 {
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::run(process, machine)
+}
+
+/// What /proc/self/exe is to say: the file that was opened, links followed, as the guest's paths name it.
+fn guest_exe(config: &Config, program: &Opened) -> PathBuf {
+    let link = format!("/proc/self/fd/{}", program.file.as_raw_fd());
+    let Ok(host) = std::fs::read_link(link) else {
+        return program.path.clone();
+    };
+    let root = config.sysroot.as_ref().and_then(|root| root.canonicalize().ok());
+    match root.as_ref().and_then(|root| host.strip_prefix(root).ok()) {
+        Some(below) => Path::new("/").join(below),
+        None => host,
+    }
 }
 
 /// `--stats`, at the end of the process.

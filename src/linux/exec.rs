@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{ERESTARTSYS, Errno, SysResult};
-use super::process::Settings;
+use super::path::translate_bytes;
+use super::process::{Process, Settings};
 use super::signal::set::SigSet;
 use super::signal::{deliver, host};
 use super::{guest, raw};
@@ -40,6 +41,15 @@ pub fn open_self() {
         move_high(low)
     });
     SELF_FD.store(fd, Ordering::Relaxed);
+}
+
+/// The program that the guest's execve left open at `fd`; to be called once, at start.
+pub fn take_program(fd: i32) -> File {
+    // SAFETY: `plan_arm` of the process that executed us opened it at this number for us alone.
+    let file = unsafe { File::from_raw_fd(fd) };
+    // SAFETY: as above; a number that is no descriptor only gives an error.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    file
 }
 
 /// AT_EXECFN of a program that was executed by descriptor is /dev/fd/N.
@@ -124,7 +134,7 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
         // As Linux since 5.18.
         argv.push(Vec::new());
     }
-    let plan = prepare(ctx, dir, path, argv, envp, flags)?;
+    let plan = prepare(ctx.process, dir, path, argv, envp, flags)?;
     // Kept in the task, not on this stack: see `Task::exec_plan`.
     ctx.task.exec_plan = Some(Box::new(plan));
     let result = go(ctx);
@@ -136,14 +146,13 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
 
 /// Follows scripts to a program and makes the host's arguments.
 fn prepare(
-    ctx: &SyscallContext<'_>,
+    process: &Process,
     dir: i32,
     path: Vec<u8>,
     mut argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
     flags: i32,
 ) -> Result<Plan, Errno> {
-    let settings = ctx.process.settings;
     // What the kernel calls the program where it was opened by descriptor.
     let mut name = if path.is_empty() || (dir != libc::AT_FDCWD && path[0] != b'/') {
         let mut name = format!("/dev/fd/{dir}").into_bytes();
@@ -155,15 +164,15 @@ fn prepare(
     } else {
         path.clone()
     };
-    let image = &ctx.process.image.exe;
-    let (mut dir, mut path, mut flags) = (dir, own_exe(path, image), flags);
+    let (mut dir, mut path, mut flags) = (dir, path, flags);
     for _ in 0..=MAX_DEPTH {
-        let host_path = host_path(settings, &path);
+        let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+        let host_path = translate_bytes(process, path, follow)?;
         let file = open_program(dir, &host_path, flags)?;
         match load::identify(&file).map_err(refused)? {
             Kind::Arm32 => {
-                check_program(settings, &file)?;
-                return plan_arm(settings, file, &name, argv, envp);
+                check_program(process, &file)?;
+                return plan_arm(process.settings, file, &name, argv, envp);
             }
             Kind::X86_64 => return plan_native(dir, host_path, flags, argv, envp),
             Kind::Script {
@@ -181,7 +190,7 @@ fn prepare(
                     .chain(rest)
                     .collect();
                 name = interpreter.clone();
-                (dir, path, flags) = (libc::AT_FDCWD, own_exe(interpreter, image), 0);
+                (dir, path, flags) = (libc::AT_FDCWD, interpreter, 0);
             }
             Kind::OtherElf { .. } | Kind::Unknown => return Err(Errno::ENOEXEC),
         }
@@ -195,38 +204,8 @@ fn closes_on_exec(fd: i32) -> bool {
     flags >= 0 && flags & libc::FD_CLOEXEC != 0
 }
 
-/// /proc/self/exe and its names are the guest's program, not the emulator.
-fn own_exe(path: Vec<u8>, exe: &[u8]) -> Vec<u8> {
-    // SAFETY: getpid has no preconditions.
-    let pid = format!("/proc/{}/exe", unsafe { libc::getpid() });
-    if path == b"/proc/self/exe" || path == b"/proc/thread-self/exe" || path == pid.as_bytes() {
-        exe.to_vec()
-    } else {
-        path
-    }
-}
-
-/// Where a guest path is on the host: in the sysroot if it is absolute and there, else as it is.
-fn host_path(settings: &Settings, path: &[u8]) -> Vec<u8> {
-    if let Some(root) = &settings.sysroot
-        && path.first() == Some(&b'/')
-    {
-        let mut inside = root.as_os_str().as_bytes().to_vec();
-        inside.extend_from_slice(path);
-        if std::fs::symlink_metadata(OsStr::from_bytes(&inside)).is_ok() {
-            return inside;
-        }
-    }
-    path.to_vec()
-}
-
-fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
-    CString::new(bytes).map_err(|_| Errno::ENOENT)
-}
-
 /// Opens a regular file that may be executed; the errors are execve's.
-fn open_program(dir: i32, path: &[u8], flags: i32) -> Result<File, Errno> {
-    let name = c_string(path)?;
+fn open_program(dir: i32, name: &CStr, flags: i32) -> Result<File, Errno> {
     let open = |how: i32| {
         // SAFETY: NUL-terminated path.
         let fd = unsafe { libc::openat(dir, name.as_ptr(), how | libc::O_CLOEXEC) };
@@ -242,7 +221,7 @@ fn open_program(dir: i32, path: &[u8], flags: i32) -> Result<File, Errno> {
         0
     };
     // First without opening it for good: a device or FIFO must not notice.
-    let place = if path.is_empty() {
+    let place = if name.is_empty() {
         // SAFETY: a descriptor of the guest's, duplicated.
         let fd = unsafe { libc::fcntl(dir, libc::F_DUPFD_CLOEXEC, 0) };
         if fd < 0 {
@@ -277,7 +256,7 @@ fn open_program(dir: i32, path: &[u8], flags: i32) -> Result<File, Errno> {
     ];
     // SAFETY: faccessat2 reads an empty string; noexec mounts and permission bits are the kernel's to judge.
     Errno::check(unsafe { raw::syscall(libc::SYS_faccessat2, access) })?;
-    if path.is_empty() {
+    if name.is_empty() {
         return reopen(place);
     }
     open(libc::O_RDONLY | follow).map(File::from)
@@ -285,7 +264,8 @@ fn open_program(dir: i32, path: &[u8], flags: i32) -> Result<File, Errno> {
 
 /// A readable descriptor of its own for a file given by descriptor, which may be O_PATH or write-only.
 fn reopen(place: OwnedFd) -> Result<File, Errno> {
-    let link = c_string(format!("/proc/self/fd/{}", place.as_raw_fd()).as_bytes())?;
+    let link = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let link = CString::new(link).map_err(|_| Errno::ENOENT)?;
     // SAFETY: NUL-terminated path.
     let fd = unsafe { libc::open(link.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
@@ -306,12 +286,12 @@ fn refused(problem: Problem) -> Errno {
 
 /// What the kernel makes sure of before the point of no return: a program that can be loaded, and an interpreter that
 /// can be executed.
-fn check_program(settings: &Settings, file: &File) -> Result<(), Errno> {
+fn check_program(process: &Process, file: &File) -> Result<(), Errno> {
     let program = load::plan(file).map_err(refused)?;
-    let Some(path) = program.interpreter else {
+    let Some(path) = program.interpreter.clone() else {
         return Ok(());
     };
-    let interpreter = open_program(libc::AT_FDCWD, &host_path(settings, &path), 0)?;
+    let interpreter = open_program(libc::AT_FDCWD, &translate_bytes(process, path, true)?, 0)?;
     match load::plan(&interpreter) {
         Ok(_) => Ok(()),
         Err(_) => Err(Errno(libc::ELIBBAD)),
@@ -388,14 +368,14 @@ fn close_all(fds: &[i32]) {
 
 fn plan_native(
     dir: i32,
-    path: Vec<u8>,
+    path: CString,
     flags: i32,
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
 ) -> Result<Plan, Errno> {
     Ok(Plan {
         dir,
-        path: c_string(&path)?,
+        path,
         flags,
         ..Plan::new(argv, envp)?
     })

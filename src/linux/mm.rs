@@ -79,7 +79,7 @@ pub fn sys_madvise(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult 
 
 /// A host call on a range of the guest's pages that changes no mapping.
 fn on_range(nr: i64, addr: u32, len: u32, rest: &[u64]) -> SysResult {
-    let end = u64::from(addr) + (u64::from(len) + u64::from(PAGE_MASK) & !u64::from(PAGE_MASK));
+    let end = u64::from(addr) + ((u64::from(len) + u64::from(PAGE_MASK)) & !u64::from(PAGE_MASK));
     if end > crate::mem::WINDOW {
         return Err(Errno::ENOMEM);
     }

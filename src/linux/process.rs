@@ -409,7 +409,12 @@ pub fn sys_exit(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult 
         return SyscallResult::Return(-ERESTARTSYS);
     }
     ctx.task.exit_status = args[0] as i32 & 0xff;
+    // Counted out before joiners are woken: who then exits is the last, and its status is the process's.
+    let left = ctx.process.remove_thread(ctx.task.tid);
     thread::release(ctx.task);
+    if left == 0 {
+        exit_process(ctx.process, ctx.task.exit_status);
+    }
     SyscallResult::ExitThread
 }
 
@@ -520,10 +525,7 @@ pub fn sys_pidfd_open(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResu
 /// pidfd_send_signal(fd, sig, info, flags).
 pub fn sys_pidfd_send_signal(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     let [fd, sig, info, flags, ..] = *args;
-    let host = match guest::get_opt::<[u8; 128]>(info)? {
-        Some(bytes) => Some(GuestSigInfo(bytes).to_host()),
-        None => None,
-    };
+    let host = guest::get_opt::<[u8; 128]>(info)?.map(|bytes| GuestSigInfo(bytes).to_host());
     let pointer = host.as_ref().map_or(0, |h| h.as_ptr() as u64);
     let fd = i64::from(fd as i32) as u64;
     plain(

@@ -24,9 +24,8 @@ const PRIVATE_END: u32 = 0xf_0800;
 const OABI: std::ops::RangeInclusive<u32> = 0x90_0000..=0x9f_ffff;
 const OABI_BASE: u32 = 0x90_0000;
 
-/// Runs a loaded program from `machine`'s state to its end, on the process's first thread. Comes back with the exit
-/// status only where the host has nothing else to run; usually the process ends in here.
-pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> i32 {
+/// Runs a loaded program from `machine`'s state to its end, on the process's first thread.
+pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> ! {
     inherit::undo_runtime();
     set_name(process);
     // Until the handlers are in place nothing may come in; the mask this process was started with is the guest's.
@@ -37,7 +36,7 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> i32 {
     deliver::adopt(&task);
     attach(&mut *machine);
     let status = run_thread(process, &mut *machine, &mut task);
-    super::thread::exit_first_thread(process, status)
+    super::thread::exit_first_thread(status)
 }
 
 /// The kernel names a process after the file it executes (`comm`), which for this one is `emu`.

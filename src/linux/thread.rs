@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
-use super::process::{CloneRequest, Process, exit_process, flags, start_child};
+use super::process::{CloneRequest, Process, flags, start_child};
 use super::run::{attach, run_thread};
 use super::signal::deliver;
 use super::task::{AltStack, Task};
@@ -111,14 +111,10 @@ extern "C" fn thread_main(start: *mut c_void) -> *mut c_void {
         return ptr::null_mut();
     }
     let status = run_thread(process, &mut *machine, &mut task);
-    // After fork in this thread it is the only one of a new process, and its first.
+    // After fork in this thread it is the first of a new process.
     // SAFETY: getpid has no preconditions.
     if task.tid == unsafe { libc::getpid() } {
-        exit_first_thread(process, status);
-    }
-    if process.remove_thread(task.tid) == 0 {
-        // The first thread has exited before, and its status is the process's: the kernel has kept it.
-        finish(process);
+        exit_first_thread(status);
     }
     deliver::disown();
     ptr::null_mut()
@@ -237,19 +233,8 @@ fn owner_died(addr: u32, tid: i32, pi: bool, pending: bool) -> bool {
     }
 }
 
-fn finish(process: &Process) {
-    if !process.borrows_memory {
-        (process.settings.at_exit)();
-    }
-}
-
-/// Ends a host thread that pthread_create did not make: the process's first. If others run on, the process goes on
-/// with this thread's status kept by the kernel, as on ARM.
-pub fn exit_first_thread(process: &Process, status: i32) -> ! {
-    // SAFETY: gettid has no preconditions.
-    if process.remove_thread(unsafe { libc::gettid() }) == 0 {
-        exit_process(process, status);
-    }
+/// Ends a host thread that pthread_create did not make, the process's first, while others run on.
+pub fn exit_first_thread(status: i32) -> ! {
     loop {
         // SAFETY: exit ends this thread; its stack and what is on it stay mapped.
         unsafe { libc::syscall(libc::SYS_exit, status) };

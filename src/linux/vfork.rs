@@ -131,7 +131,7 @@ extern "C" fn child_main(child: *mut c_void) -> ! {
     child.pid.store(child.task.tid, Ordering::Release);
     thread::wake_private(&child.pid);
     let status = run_thread(process, &mut *child.machine, &mut child.task);
-    thread::exit_first_thread(process, status)
+    thread::exit_first_thread(status)
 }
 
 /// What the helper thread is given.

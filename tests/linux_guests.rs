@@ -1,0 +1,75 @@
+//! C programs that check the system interface from inside, compiled here for ARM, Thumb and soft-float, run under emu.
+//!
+//! What they expect is what Linux does: built for x86-64 they pass natively where they are not about ARM's frames.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Compiler and options for one kind of guest.
+struct Target {
+    name: &'static str,
+    compiler: &'static str,
+    options: &'static [&'static str],
+}
+
+#[rustfmt::skip]
+const TARGETS: [Target; 3] = [
+    Target { name: "arm",   compiler: "arm-linux-gnueabihf-gcc", options: &["-marm"] },
+    Target { name: "thumb", compiler: "arm-linux-gnueabihf-gcc", options: &["-mthumb"] },
+    Target { name: "soft",  compiler: "arm-linux-gnueabi-gcc",   options: &["-march=armv5te", "-marm"] },
+];
+
+fn build(guest: &str, target: &Target) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/linux")
+        .join(guest)
+        .with_extension("c");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{guest}-{}", target.name));
+    let status = Command::new(target.compiler)
+        .args(target.options)
+        .args(["-O1", "-static", "-pthread", "-o"])
+        .arg(&program)
+        .arg(source)
+        .status()
+        .expect("Debian's gcc-arm-linux-gnueabihf and gcc-arm-linux-gnueabi are installed");
+    assert!(status.success(), "{guest} does not compile for {}", target.name);
+    program
+}
+
+fn check(guest: &str, targets: &[Target]) {
+    for target in targets {
+        let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+            .arg(build(guest, target))
+            .output()
+            .expect("emu starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && text.ends_with(", 0 failures\n"),
+            "{guest} {}: {}\n{text}{errors}",
+            target.name,
+            output.status
+        );
+    }
+}
+
+#[test]
+fn signal_frames() {
+    // The soft-float guest has no VFP registers to look at.
+    check("signal_frames", &TARGETS[..2]);
+}
+
+#[test]
+fn signal_calls() {
+    check("signal_calls", &TARGETS);
+}
+
+#[test]
+fn processes() {
+    check("processes", &TARGETS);
+}
+
+#[test]
+fn threads() {
+    check("threads", &TARGETS);
+}
