@@ -392,6 +392,37 @@ fn comparisons_settle_too() {
     assert_eq!(m.cpu().nzcv() >> 28, 8);
 }
 
+#[rustfmt::skip]
+const IT_BLOCKS: [u32; 6] = [
+    0xbf042800, // cmp r0, #0; itt eq
+    0x3101df05, // svceq 5; addeq r1, #1
+    0xbf16df06, // svc 6; itet ne
+    0x3104de01, // udfne 1; addeq r1, #4
+    0xdf073102, // addne r1, #2; svc 7
+    0,
+];
+
+#[test]
+fn leaving_in_the_middle_of_an_it_block() {
+    let at = map(&IT_BLOCKS, RX);
+    let mut m = machine(at | 1);
+    assert_eq!(m.run(), Event::Syscall { imm: 5 });
+    // The rest of the block is the last instruction, under EQ.
+    assert_eq!((m.cpu().r[15], m.cpu().it), (at + 6, 0x08));
+    assert_eq!(m.run(), Event::Syscall { imm: 6 });
+    assert_eq!((m.cpu().r[1], m.cpu().it), (1, 0));
+    assert_eq!(
+        m.run(),
+        Event::Syscall { imm: 7 },
+        "the undefined instruction is skipped"
+    );
+    assert_eq!(m.cpu().r[1], 5);
+    (m.cpu().r[0], m.cpu().r[15]) = (1, at);
+    assert_eq!(m.run(), Event::Syscall { imm: 6 });
+    assert_eq!(m.run(), Event::Undefined);
+    assert_eq!((m.cpu().r[15], m.cpu().it), (at + 12, 0x16));
+}
+
 #[test]
 fn threads_run_while_code_is_rewritten() {
     let at = map(&GENERATED, RWX);

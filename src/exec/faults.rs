@@ -1,6 +1,6 @@
 //! Synchronous faults in translated code: from host pc to guest state, and floating-point traps settled in place.
 
-use super::runtime;
+use super::runtime::{self, Runtime};
 use super::signals::{FAULT_SIGNALS, Interrupted};
 use super::thread::Captured;
 use crate::cache::blocks::BlockId;
@@ -160,6 +160,26 @@ pub fn memory(it: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> b
             write,
         },
     );
+    true
+}
+
+/// A fault on a host thread that runs no guest thread (yet): only a copy to or from guest memory may do that.
+pub fn without_thread(
+    runtime: Option<&Runtime>,
+    info: &libc::siginfo_t,
+    context: &mut libc::ucontext_t,
+) -> bool {
+    let registers = &mut context.uc_mcontext.gregs;
+    let Some(fixup) = mem::copy_fixup(registers[libc::REG_RIP as usize] as u64) else {
+        return false;
+    };
+    // SAFETY: copies raise SIGSEGV and SIGBUS only, for which the kernel fills si_addr.
+    let guest = (unsafe { info.si_addr() } as u64).wrapping_sub(mem::space().base());
+    let write = registers[libc::REG_ERR as usize] as u64 & PF_WRITE != 0;
+    let tried_again = write && guest >> 32 == 0 && runtime.is_some_and(|r| r.code_write(guest as u32));
+    if !tried_again {
+        registers[libc::REG_RIP as usize] = fixup as i64;
+    }
     true
 }
 

@@ -213,10 +213,7 @@ impl Jit {
                 self.go_to(arg);
                 Next::Enter(self.find(true))
             }
-            k if k == ExitKind::Svc as u32 => {
-                state.it = 0;
-                Next::Event(Event::Syscall { imm: arg })
-            }
+            k if k == ExitKind::Svc as u32 => Next::Event(Event::Syscall { imm: arg }),
             k if k == ExitKind::Trap as u32 => self.trap(arg, addr as u32),
             k if k == ExitKind::Captured as u32 => match self.thread.captured.get() {
                 Captured::Interrupted => Next::Event(Event::Interrupted),

@@ -41,13 +41,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn count(&mut self, code: &Code, started: Instant) {
+    fn count(&mut self, code: &Code, started: Option<Instant>) {
         let s = stats();
-        let new = self.seen.add(code).min(u64::from(code.guest_insns));
         s.blocks.add(1);
+        s.code_bytes.add(code.bytes.len() as u64);
+        let Some(started) = started else { return };
+        let new = self.seen.add(code).min(u64::from(code.guest_insns));
         s.guest_insns.add(new);
         s.guest_insns_again.add(u64::from(code.guest_insns) - new);
-        s.code_bytes.add(code.bytes.len() as u64);
         let tables = self.cache.table_bytes() as u64;
         s.table_bytes.add(tables.saturating_sub(self.tables_counted));
         self.tables_counted = tables;
@@ -259,9 +260,7 @@ impl Runtime {
             }
             match shared.cache.insert(location, &compiled.code, &compiled.ranges) {
                 Ok(id) => {
-                    if let Some(started) = started {
-                        shared.count(&compiled.code, started);
-                    }
+                    shared.count(&compiled.code, started);
                     translator.placed(location, &compiled, shared.cache.entry(id));
                     return then(&mut shared, id);
                 }

@@ -176,10 +176,9 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
                 asynchronous(&mut interrupted, signo, info);
             }
         }
-        _ if info.si_code > 0 && FAULT_SIGNALS.contains(&signo) => {
-            match crate::mem::copy_fixup(rip_of(context)) {
-                Some(rip) => context.uc_mcontext.gregs[libc::REG_RIP as usize] = rip as i64,
-                None => faults::die(signo, info, context),
+        (_, runtime) if info.si_code > 0 && FAULT_SIGNALS.contains(&signo) => {
+            if !faults::without_thread(runtime, info, context) {
+                faults::die(signo, info, context);
             }
         }
         _ => tell_sink(signo, info),
@@ -195,10 +194,6 @@ fn after_syscall(rip: u64, info: &libc::siginfo_t) -> bool {
     // A fetch at `rip` that fails is a fault; else there is code before it.
     // SAFETY: execution came to `rip`, so the two bytes before it are readable code.
     rip > 4096 && addr != rip && unsafe { *((rip - 2) as *const [u8; 2]) == [0x0f, 0x05] }
-}
-
-fn rip_of(context: &libc::ucontext_t) -> u64 {
-    context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64
 }
 
 fn synchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> bool {

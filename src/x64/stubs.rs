@@ -167,10 +167,11 @@ pub fn emit() -> (Vec<u8>, Stubs) {
         ; mov QWORD [rbp + HOST_SP], rsp
         ; stmxcsr [rbp + HOST_MXCSR]
         ; cmp DWORD [rbp + PENDING], 0
-        ; jne =>out
     );
+    // The branch belongs to the window: it goes by what the comparison saw.
     s.enter_window.0 = a.pos();
     dynasm!(a.ops; .arch x64
+        ; jne =>out
         ; ldmxcsr [rbp + MXCSR]
         ; mov rsp, QWORD [rbp + JIT_SP]
         ; mov rax, rsi
