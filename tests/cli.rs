@@ -1,0 +1,197 @@
+//! The command as a user meets it: exit statuses, messages of one line, options that show in the guest.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn fixture(name: &str) -> String {
+    format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn emu(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
+    command.env_remove("EMU_LD_PREFIX").env_remove("QEMU_LD_PREFIX");
+    command.args(args).output().expect("emu starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A directory of this test's own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("emu-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a scratch directory");
+        Scratch(path)
+    }
+
+    fn file(&self, name: &str, content: &[u8], mode: u32) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("a scratch file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        path.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Best effort: a leftover in the temporary directory hurts nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Fails with `status` and one line `emu: ...` that contains `part`, and nothing on standard output.
+fn refused(args: &[&str], status: i32, part: &str) {
+    let output = emu(args);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {errors}");
+    assert!(
+        errors.starts_with("emu: ") && errors.lines().count() == 1,
+        "{args:?}: {errors:?}"
+    );
+    assert!(errors.contains(part), "{args:?}: {errors:?} lacks {part:?}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+}
+
+#[test]
+fn what_cannot_run_is_refused_as_a_shell_would() {
+    let s = Scratch::new("refused");
+    let arm = std::fs::read(fixture("armel/arm")).expect("a guest");
+    let mut mips = arm.clone();
+    mips[18] = 8;
+    let mut big_endian = arm.clone();
+    big_endian[5] = 2;
+    refused(&["/no/such/program"], 127, "no such file");
+    refused(&["no-such-program-anywhere"], 127, "not found");
+    refused(&["/"], 126, "directory");
+    refused(&[&s.file("plain", &arm, 0o644)], 126, "permission");
+    refused(&[&s.file("truncated", &arm[..40], 0o755)], 126, "truncated");
+    refused(&[&s.file("mips", &mips, 0o755)], 126, "MIPS");
+    refused(&[&s.file("be", &big_endian, 0o755)], 126, "");
+    refused(&[&s.file("text", b"hello\n", 0o755)], 126, "neither");
+    refused(&[&s.file("empty", b"", 0o755)], 126, "");
+    refused(
+        &["-L", "/nonexistent", &fixture("armhf/hello")],
+        127,
+        "interpreter",
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line() {
+    refused(&[], 125, "PROGRAM");
+    refused(&["--cpu", "pentium", "x"], 125, "cortex-a15");
+    refused(&["-d", "everything", "x"], 125, "in_asm");
+    refused(&["-D", "/no/such/dir/log", "x"], 125, "/no/such/dir/log");
+    refused(&["--frobnicate", "x"], 125, "frobnicate");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let help = emu(&["--help"]);
+    assert!(help.status.success() && help.stderr.is_empty());
+    assert!(text(&help.stdout).contains("emu [OPTIONS] PROGRAM [ARGS...]"));
+    let version = emu(&["--version"]);
+    assert_eq!(
+        text(&version.stdout),
+        format!("emu {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn programs_of_the_host_are_executed_directly() {
+    let output = emu(&["-E", "A=from emu", "sh", "-c", "echo \"$A\"; exit 5"]);
+    assert_eq!(
+        (text(&output.stdout).as_str(), output.status.code()),
+        ("from emu\n", Some(5))
+    );
+}
+
+#[test]
+fn scripts_run_by_their_interpreter() {
+    let s = Scratch::new("script");
+    let line = format!("#!{} one argument\n", fixture("armhf/procs"));
+    let script = s.file("script", line.as_bytes(), 0o755);
+    let output = emu(&["-L", "/usr/arm-linux-gnueabihf", "-E", "VAR=v", &script, "x"]);
+    // The interpreter's argv[0] is its path, argv[1] the rest of the first line.
+    let want = format!(
+        "again: argv[0] {}, argument one argument, VAR v\n",
+        fixture("armhf/procs")
+    );
+    assert_eq!(
+        (text(&output.stdout), output.status.code()),
+        (want, Some(17)),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn options_that_the_guest_sees() {
+    let hello = fixture("armhf/procs");
+    let run = |args: &[&str]| {
+        let mut all = vec!["-L", "/usr/arm-linux-gnueabihf"];
+        all.extend(args);
+        text(&emu(&all).stdout)
+    };
+    assert!(run(&["-0", "-zero", "-E", "VAR=1", &hello, "x"]).contains("argv[0] -zero, argument x, VAR 1"));
+    assert!(run(&["-E", "VAR=1", "-U", "VAR", &hello, "x"]).contains("VAR (null)"));
+    let uname = |cpu: &str| {
+        let output = emu(&["--cpu", cpu, &fixture("armel/showcase")]);
+        text(&output.stdout)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_string()
+    };
+    for (cpu, machine) in [
+        ("arm926", "armv5tel"),
+        ("arm1176", "armv6l"),
+        ("cortex-a8", "armv7l"),
+        ("max", "armv7l"),
+    ] {
+        assert!(
+            uname(cpu).contains(&format!("on {machine};")),
+            "{cpu}: {}",
+            uname(cpu)
+        );
+    }
+    let by_prefix = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .env("QEMU_LD_PREFIX", "/usr/arm-linux-gnueabihf")
+        .args([&hello, "x"])
+        .output()
+        .expect("emu starts");
+    assert_eq!(by_prefix.status.code(), Some(17));
+}
+
+#[test]
+fn logs_go_where_they_are_told() {
+    let s = Scratch::new("logs");
+    let log = s.0.join("log").to_string_lossy().into_owned();
+    let program = fixture("armel/arm");
+    let output = emu(&["-d", "in_asm,ir,out_asm,exec", "-D", &log, "--strace", &program]);
+    assert_eq!(text(&output.stdout), "ok\n");
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(Path::new(&log)).expect("the log");
+    for part in ["mrs", "mov", "write(", "exit("] {
+        assert!(
+            written.contains(part),
+            "no {part:?} in the log:\n{}",
+            &written[..written.len().min(2000)]
+        );
+    }
+    let stats = text(&emu(&["--stats", &program]).stderr);
+    for part in [
+        "blocks translated",
+        "guest instructions",
+        "translation time",
+        "host code bytes",
+        "indirect misses",
+        "host insns per guest",
+    ] {
+        assert!(stats.contains(part), "no {part:?} in {stats}");
+    }
+}
