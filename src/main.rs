@@ -5,7 +5,7 @@ use emu::cpu::model::Model;
 use emu::diag::{log, stats};
 use emu::exec::{self, ExecConfig};
 use emu::linux::process::{Image, Process, Settings};
-use emu::load::{self, Kind, LoadConfig};
+use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
 use emu::mem::{Space, SpaceConfig};
 use emu::{confine, linux};
 use std::ffi::{CString, OsStr, OsString};
@@ -142,7 +142,17 @@ fn guest_exe(config: &Config, program: &Opened) -> PathBuf {
 
 /// `--stats`, at the end of the process.
 fn report() {
-    eprint!("{}", stats::report(&[]));
+    let names = [
+        "pending",
+        "link",
+        "lookup",
+        "svc",
+        "trap",
+        "fpscr",
+        "captured",
+        "alignment",
+    ];
+    eprint!("{}", stats::report(&names));
 }
 
 /// The guest's environment: ours with the command line's edits; as it is after execve.
@@ -182,6 +192,14 @@ fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
                 guest = PathBuf::from(OsString::from_vec(interpreter));
                 host = resolve(&guest);
             }
+            Kind::Unknown => fail(
+                &LoadError {
+                    path: host,
+                    problem: Problem::UnknownFormat,
+                }
+                .to_string(),
+                cli::EXIT_CANNOT_RUN,
+            ),
             Kind::X86_64 => execute_natively(config, &host, &argv, env),
             _ => {
                 return Opened {

@@ -38,7 +38,7 @@ const ROOMS: [Room; 16] = [
     room("diag",    &[], true),
     room("cli",     &["diag"], true),
     // Wiring: the library's root names the rooms, the binary joins them.
-    room("main",    &[], false),
+    room("main",    &[], true),
 ];
 
 /// The room of a file: the first component below `src`, without `.rs`.

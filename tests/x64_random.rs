@@ -230,6 +230,7 @@ fn campaign(shape: impl Fn(u64) -> Shape, soft_fp: bool, cases: u64) {
                 based: false,
                 live_at: &all_live,
                 host,
+                run_counter: None,
             };
             compared += u64::from(check(&mut bench, seed, shape(seed), &opts, seed % 2 == 0));
         }

@@ -1,5 +1,6 @@
 //! Counters behind `--stats`: cold paths count always, executed instructions only when asked.
 
+use super::disasm;
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,13 +66,15 @@ pub fn stats() -> &'static Stats {
     &STATS
 }
 
-/// How often a block ran; translated code adds 1 to `runs` at entry where [`count_execution`] says so.
-#[derive(Clone, Copy)]
+/// A block that counts its runs.
 struct BlockCount {
     runs: &'static AtomicU64,
     guest_insns: u32,
-    host_insns: u32,
+    code: Box<[u8]>,
 }
+
+/// Host instructions at the start of a counting block that are there for the counting.
+const COUNTING_INSNS: usize = 2;
 
 /// Turns the counting of executed instructions on (`--stats`).
 pub fn set_count_execution(on: bool) {
@@ -89,14 +92,16 @@ pub fn new_run_counter() -> &'static AtomicU64 {
     Box::leak(Box::default())
 }
 
-/// Registers the counter of a translated block with its static sizes (host instructions as
-/// `disasm::count_host` counts them; straight-line counts, so predicated runs count as if taken).
-pub fn register_block(runs: &'static AtomicU64, guest_insns: u32, host_insns: u32) {
+/// Registers the counter of a translated block with its sizes: guest instructions, and the host code that is
+/// executed when nothing exceptional happens. Both are counted as if straight through, so what a predicated run
+/// skips counts as executed.
+pub fn register_block(runs: &'static AtomicU64, guest_insns: u32, code: &[u8]) {
     let mut blocks = BLOCKS.lock().unwrap_or_else(|e| e.into_inner());
+    let code = code.into();
     blocks.push(BlockCount {
         runs,
         guest_insns,
-        host_insns,
+        code,
     });
 }
 
@@ -142,13 +147,14 @@ pub fn report(exit_names: &[&str]) -> String {
         row(&format!("exits: {name}"), counter.get().to_string());
     }
     let blocks = BLOCKS.lock().unwrap_or_else(|e| e.into_inner());
-    let sum = |f: fn(&BlockCount) -> u32| -> u64 {
-        blocks
-            .iter()
-            .map(|b| b.runs.load(Ordering::Relaxed) * u64::from(f(b)))
-            .sum()
-    };
-    let (guest, host) = (sum(|b| b.guest_insns), sum(|b| b.host_insns));
+    let (mut guest, mut host) = (0, 0);
+    for block in blocks.iter() {
+        let runs = block.runs.load(Ordering::Relaxed);
+        if runs > 0 {
+            guest += runs * u64::from(block.guest_insns);
+            host += runs * disasm::count_host(&block.code).saturating_sub(COUNTING_INSNS) as u64;
+        }
+    }
     if guest > 0 {
         row("guest insns executed", guest.to_string());
         row(
@@ -166,7 +172,11 @@ mod tests {
     #[test]
     fn the_report_multiplies_runs_by_sizes() {
         let runs = new_run_counter();
-        register_block(runs, 4, 10);
+        // movabs rax, 1; inc qword [rax]; five times nop.
+        let code = [
+            0x48, 0xb8, 1, 0, 0, 0, 0, 0, 0, 0, 0x48, 0xff, 0x00, 0x90, 0x90, 0x90, 0x90, 0x90,
+        ];
+        register_block(runs, 2, &code);
         runs.store(1000, Ordering::Relaxed);
         stats().exits[1].add(3);
         let text = report(&["none", "syscall"]);

