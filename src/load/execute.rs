@@ -19,7 +19,7 @@ use super::{interp, vdso};
 use crate::cpu::model::{Features, Model};
 use crate::mem::{self, GuestAddr, MapRequest, PAGE_SIZE, Prot, STACK_TOP, Space, VECTORS};
 
-/// The stack of a program without a limit, and the most that any gets.
+/// About the stack of a program without a limit, and the most that any gets.
 const STACK_MAX: u64 = 256 << 20;
 /// The least.
 const STACK_MIN: u64 = 128 << 10;
@@ -138,7 +138,12 @@ fn load_into(space: &Space, image: &Image<'_>, config: &LoadConfig<'_>) -> Resul
         .next_multiple_of(u64::from(PAGE_SIZE));
     let layout = Layout::new(config.aslr, wanted);
     space.set_mmap_base(layout.mmap_base);
-    let stack = map_stack(space, layout.stack_top, wanted as u32, program.stack)?;
+    let wanted = if limit > STACK_MAX {
+        layout.stack_room()
+    } else {
+        wanted as u32
+    };
+    let stack = map_stack(space, layout.stack_top, wanted, program.stack)?;
 
     let bias = map_program(space, image.file, &program, &layout)?;
     let brk = start_heap(space, &program, bias, &layout);

@@ -59,6 +59,14 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Bytes from the gap above the mappings to the top: the stack of a program without a limit gets them all, since
+    /// C libraries take everything up to the next mapping for it.
+    pub fn stack_room(&self) -> u32 {
+        self.stack_top - self.mmap_base - STACK_GUARD as u32
+    }
+}
+
 /// Random words from the kernel.
 struct Random {
     words: [u32; 12],
