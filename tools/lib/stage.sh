@@ -6,9 +6,13 @@ mode=$1 root=$2 busybox=$3 qemu=$4 dir=$5
 shift 5
 "$busybox" ip link set lo up
 mount -t proc proc /proc
+# The same path for every case and tool, so that it may show in the output.
+case=/tmp/emu-case
+mkdir -p $case "$root$case"
+mount --bind "$dir" $case
 case $mode in
 emu)
-    cd "$dir"
+    cd $case
     exec "$@"
     ;;
 qemu)
@@ -20,6 +24,5 @@ qemu)
 esac
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mkdir -p "$root$dir"
-mount --bind "$dir" "$root$dir"
-exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' "$dir" "$@"
+mount --bind "$dir" "$root$case"
+exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' $case "$@"
