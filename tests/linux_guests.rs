@@ -73,3 +73,8 @@ fn processes() {
 fn threads() {
     check("threads", &TARGETS);
 }
+
+#[test]
+fn storms() {
+    check("storms", &TARGETS);
+}

@@ -8,6 +8,7 @@ use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
 use super::process::{CloneRequest, Process, flags, start_child};
 use super::run::{attach, run_thread};
+use super::signal::action::Actions;
 use super::signal::deliver;
 use super::task::{AltStack, Task};
 use super::{guest, raw};
@@ -36,7 +37,11 @@ pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult 
         request,
         answer: AtomicI32::new(0),
     };
-    create_host_thread(thread_main, ptr::from_mut(&mut start).cast())?;
+    create_host_thread(
+        &ctx.process.actions,
+        thread_main,
+        ptr::from_mut(&mut start).cast(),
+    )?;
     loop {
         let answer = start.answer.load(Ordering::Acquire);
         if answer != 0 {
@@ -59,8 +64,16 @@ pub fn child_task(parent: &Task) -> Task {
     }
 }
 
+/// The signal by which C libraries change user ids in all threads.
+const SIGSETXID: i32 = 33;
+
 /// pthread_create rather than std's threads: no name, no handle, no second alternate signal stack to map for each.
+///
+/// A process's first pthread_create makes the host's C library take signal 33 for itself; the guest's C library has
+/// the same use for it, so `actions` are mirrored again. (It also opens the mask for 32 and 33, which were closed:
+/// what comes in is queued.)
 pub(super) fn create_host_thread(
+    actions: &Actions,
     main: extern "C" fn(*mut c_void) -> *mut c_void,
     start: *mut c_void,
 ) -> Result<(), Errno> {
@@ -76,6 +89,7 @@ pub(super) fn create_host_thread(
         libc::pthread_attr_destroy(&mut attr);
         error
     };
+    actions.mirror(SIGSETXID);
     if error == 0 { Ok(()) } else { Err(Errno::EAGAIN) }
 }
 

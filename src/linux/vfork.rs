@@ -13,6 +13,7 @@ use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
 use super::process::{CloneRequest, Process, flags, host_clone_args, start_child};
 use super::run::{attach, run_thread};
+use super::signal::action::Actions;
 use super::signal::deliver;
 use super::task::Task;
 use super::{guest, thread};
@@ -62,7 +63,7 @@ pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult 
         }
         pid?
     } else {
-        spawn_with_helper(child)?
+        spawn_with_helper(&ctx.process.actions, child)?
     };
     Ok(pid as u32)
 }
@@ -142,12 +143,12 @@ struct Helped {
 }
 
 /// A host thread that makes the child, lends it its thread-local storage, and waits in the parent's stead.
-fn spawn_with_helper(child: Box<Child>) -> Result<i32, Errno> {
+fn spawn_with_helper(actions: &Actions, child: Box<Child>) -> Result<i32, Errno> {
     let helped = Box::into_raw(Box::new(Helped {
         child,
         seen: AtomicI32::new(0),
     }));
-    if let Err(errno) = thread::create_host_thread(helper_main, helped.cast()) {
+    if let Err(errno) = thread::create_host_thread(actions, helper_main, helped.cast()) {
         // SAFETY: the thread does not exist, so the box is this function's again.
         drop(unsafe { Box::from_raw(helped) });
         return Err(errno);

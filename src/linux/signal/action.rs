@@ -105,6 +105,12 @@ impl Actions {
         Ok(old)
     }
 
+    /// Gives the host the disposition of `signo` again, after something else has changed it.
+    pub fn mirror(&self, signo: i32) {
+        let all = self.lock();
+        host::set_action(signo, &all[index(signo)]);
+    }
+
     /// Whether `signo`, 1 to 64, goes nowhere: ignored, or default where that ignores.
     pub fn ignores(&self, signo: i32) -> bool {
         match self.get(signo).handler {
