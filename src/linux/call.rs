@@ -4,7 +4,7 @@ use crate::diag::log::{Items, enabled};
 use crate::exec::machine::Machine;
 
 use super::errno::{Errno, SysResult};
-use super::path::{self, HostPath};
+use super::path::{self, HostPath, Purpose};
 use super::process::Process;
 use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
@@ -122,8 +122,8 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
     let (mut word, mut slot) = (0, 0);
     for &arg in row.args {
         let value = args[word];
-        let mut translate = |follow: bool| -> Result<u64, Errno> {
-            let path = path::translate(ctx.process, value, follow)?;
+        let mut translate = |follow: bool, purpose: Purpose| -> Result<u64, Errno> {
+            let path = path::translate(ctx.process, value, follow, purpose)?;
             let free = usize::from(paths[0].is_some());
             Ok(paths[free].insert(path).as_arg())
         };
@@ -135,9 +135,12 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
             Arg::Int | Arg::Fd | Arg::DirFd | Arg::Sig => i64::from(value as i32) as u64,
             Arg::Uint | Arg::Hex | Arg::Mode | Arg::Flags(_) | Arg::Len => value.into(),
             Arg::Off64 => join(value, args[word + 1]),
-            Arg::Path => translate(true)?,
-            Arg::LinkPath => translate(false)?,
-            Arg::PathAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0)?,
+            Arg::Path => translate(true, Purpose::Look)?,
+            Arg::LinkPath => translate(false, Purpose::Look)?,
+            Arg::PathAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?,
+            Arg::Name => translate(true, Purpose::Change)?,
+            Arg::LinkName => translate(false, Purpose::Change)?,
+            Arg::NameAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change)?,
             Arg::Str | Arg::Ptr => guest::src(value, 1)?,
             Arg::In(_) | Arg::Out(_) | Arg::Buf(_) | Arg::OutBuf(_) | Arg::Array(..) => match span(arg, args)
             {

@@ -4,7 +4,7 @@ use super::abi::time::{Timespec32, Timespec64, Timeval32};
 use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::guest;
-use super::path;
+use super::path::{self, Purpose};
 
 /// utimensat with times already in the host's form; a null path means the descriptor itself.
 fn set(
@@ -14,7 +14,12 @@ fn set(
     times: Option<[libc::timespec; 2]>,
     flags: u32,
 ) -> SysResult {
-    let name = path::translate(ctx.process, path, flags & AT_SYMLINK_NOFOLLOW == 0)?;
+    let name = path::translate(
+        ctx.process,
+        path,
+        flags & AT_SYMLINK_NOFOLLOW == 0,
+        Purpose::Change,
+    )?;
     let times = times.as_ref().map_or(0, |t| t.as_ptr() as u64);
     // SAFETY: name and times live over the call.
     unsafe {

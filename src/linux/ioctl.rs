@@ -11,8 +11,6 @@ use crate::diag::log::Items;
 pub enum Form {
     /// A number, or nothing.
     Value,
-    /// A number; the request can block.
-    Blocking,
     /// A pointer to this many bytes, the same in both ABIs.
     Bytes(u32),
     /// A pointer to as many bytes as the request's number says, the same in both ABIs.
@@ -57,7 +55,7 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x4c80,      0x4c82,      Value),                    // LOOP_CTL_ADD, LOOP_CTL_REMOVE, LOOP_CTL_GET_FREE
     (0x5401,      0x5404,      Bytes(36)),                // TCGETS, TCSETS, TCSETSW, TCSETSF
     (0x5405,      0x5408,      Bytes(18)),                // TCGETA, TCSETA, TCSETAW, TCSETAF
-    (0x5409,      0x5409,      Blocking),                 // TCSBRK
+    (0x5409,      0x5409,      Value),                    // TCSBRK
     (0x540a,      0x540e,      Value),                    // TCXONC, TCFLSH, TIOCEXCL, TIOCNXCL, TIOCSCTTY
     (0x540f,      0x5411,      Bytes(4)),                 // TIOCGPGRP, TIOCSPGRP, TIOCOUTQ
     (0x5412,      0x5412,      Bytes(1)),                 // TIOCSTI
@@ -67,7 +65,7 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x5420,      0x5421,      Bytes(4)),                 // TIOCPKT, FIONBIO
     (0x5422,      0x5422,      Value),                    // TIOCNOTTY
     (0x5423,      0x5424,      Bytes(4)),                 // TIOCSETD, TIOCGETD
-    (0x5425,      0x5425,      Blocking),                 // TCSBRKP
+    (0x5425,      0x5425,      Value),                    // TCSBRKP
     (0x5427,      0x5428,      Value),                    // TIOCSBRK, TIOCCBRK
     (0x5429,      0x5429,      Bytes(4)),                 // TIOCGSID
     (0x5437,      0x5437,      Value),                    // TIOCVHANGUP
@@ -76,14 +74,14 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x5452,      0x5452,      Bytes(4)),                 // FIOASYNC
     (0x5456,      0x5457,      Bytes(36)),                // TIOCGLCKTRMIOS, TIOCSLCKTRMIOS
     (0x5459,      0x5459,      Bytes(4)),                 // TIOCSERGETLSR
-    (0x545c,      0x545c,      Blocking),                 // TIOCMIWAIT
+    (0x545c,      0x545c,      Value),                    // TIOCMIWAIT
     (0x545d,      0x545d,      Bytes(80)),                // TIOCGICOUNT
     (0x545e,      0x545e,      Renumbered(8, 0x5460)),    // FIOQSIZE
     (0x5600,      0x5600,      Bytes(4)),                 // VT_OPENQRY
     (0x5601,      0x5602,      Bytes(8)),                 // VT_GETMODE, VT_SETMODE
     (0x5603,      0x5603,      Bytes(6)),                 // VT_GETSTATE
     (0x5605,      0x5606,      Value),                    // VT_RELDISP, VT_ACTIVATE
-    (0x5607,      0x5607,      Blocking),                 // VT_WAITACTIVE
+    (0x5607,      0x5607,      Value),                    // VT_WAITACTIVE
     (0x8901,      0x8905,      Bytes(4)),                 // FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP, SIOCATMARK
     (0x8906,      0x8906,      Special(ioctl_net::stamp)), // SIOCGSTAMP of old
     (0x8907,      0x8907,      Special(ioctl_net::stamp)), // SIOCGSTAMPNS of old
@@ -148,12 +146,6 @@ pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let (fd, request, arg) = (a[0], a[1], a[2]);
     let (number, value) = match form_of(request) {
         Some(Value) => (request, arg.into()),
-        Some(Blocking) => {
-            // SAFETY: the argument is a number.
-            let done =
-                unsafe { host_blocking(ctx, libc::SYS_ioctl, &[signed(fd), request.into(), arg.into()]) };
-            return done.map(|v| v as u32);
-        }
         Some(Bytes(size)) => (request, guest::dst(arg, size)?),
         Some(Sized) => (request, guest::dst(arg, declared_size(request))?),
         Some(Renumbered(size, number)) => (number, guest::dst(arg, size)?),
@@ -180,7 +172,9 @@ pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
             return Err(Errno::ENOTTY);
         }
     };
-    plain(fd, number, value)
+    // A terminal's requests can stop the caller (SIGTTOU) or wait for output.
+    // SAFETY: `value` is a number or a checked range of the guest's window, as the table says.
+    unsafe { host_blocking(ctx, libc::SYS_ioctl, &[signed(fd), number.into(), value]) }.map(|v| v as u32)
 }
 
 /// Whether an unlisted request's number says that it carries no data, in a scheme where numbers say so.

@@ -3,7 +3,8 @@
 use super::abi::open as oflags;
 use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::{guest, path};
+use super::guest;
+use super::path::{self, Purpose};
 use crate::diag::log::Items;
 
 /// Version 1 of the capability interface has one element, versions 2 and 3 two; an element is 12 bytes.
@@ -80,7 +81,7 @@ fn file_handle(addr: u32) -> Result<u64, Errno> {
 pub fn name_to_handle_at(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     const AT_SYMLINK_FOLLOW: u32 = 0x400;
     let follow = a[4] & AT_SYMLINK_FOLLOW != 0 && a[4] & AT_SYMLINK_NOFOLLOW == 0;
-    let name = path::translate(ctx.process, a[1], follow)?;
+    let name = path::translate(ctx.process, a[1], follow, Purpose::Look)?;
     let args = [
         signed(a[0]),
         name.as_arg(),

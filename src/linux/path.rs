@@ -27,17 +27,39 @@ impl HostPath {
     }
 }
 
-/// The guest's path at `addr` for the host: an absolute path that exists under the sysroot is taken there, and
+/// What a call wants with a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To read or inspect: what exists under the sysroot is taken there.
+    Look,
+    /// To change, create or go to: what exists outside the sysroot is taken there, so that a directory and the files
+    /// made in it by absolute names stay together; the sysroot comes second.
+    Change,
+}
+
+/// The guest's path at `addr` for the host: an absolute path is sought under the sysroot as the purpose says, and
 /// /proc/self/exe means the guest's program. NULL stays NULL (some calls take it).
-pub fn translate(process: &Process, addr: u32, follow: bool) -> Result<HostPath, Errno> {
+pub fn translate(process: &Process, addr: u32, follow: bool, purpose: Purpose) -> Result<HostPath, Errno> {
     if addr == 0 {
         return Ok(HostPath::Guest(0));
     }
     let path = guest::path(addr)?;
+    if purpose == Purpose::Change
+        && process.settings.sysroot.is_some()
+        && path.first() == Some(&b'/')
+        && exists(&path)
+    {
+        return Ok(HostPath::Owned(c_string(path)));
+    }
     Ok(HostPath::Owned(translate_bytes(process, path, follow)?))
 }
 
-/// [`translate`] of a path already read.
+/// Whether the host has something of that name, be it a dangling link.
+fn exists(path: &[u8]) -> bool {
+    std::fs::symlink_metadata(std::ffi::OsStr::from_bytes(path)).is_ok()
+}
+
+/// A path to look at that has been read already.
 pub fn translate_bytes(process: &Process, mut path: Vec<u8>, follow: bool) -> Result<CString, Errno> {
     if path.first() == Some(&b'/') {
         if follow && proc::is_own(&path) == Some(b"exe") {

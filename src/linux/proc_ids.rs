@@ -3,7 +3,8 @@
 use super::abi::sys::{uid_from_16, uid_to_16};
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::{guest, path};
+use super::guest;
+use super::path::{self, Purpose};
 
 /// Most supplementary groups (NGROUPS_MAX).
 const NGROUPS_MAX: u32 = 65536;
@@ -107,7 +108,7 @@ pub fn setgroups16(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 }
 
 fn chown_path(ctx: &SyscallContext<'_>, a: &[u32; 6], nr: i64, follow: bool) -> SysResult {
-    let name = path::translate(ctx.process, a[0], follow)?;
+    let name = path::translate(ctx.process, a[0], follow, Purpose::Change)?;
     // SAFETY: the name lives over the call.
     unsafe {
         host(

@@ -3,12 +3,13 @@
 use super::abi::fs::{HostStatfs, Stat, Stat64, Statfs, Statfs64};
 use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::{guest, path};
+use super::guest;
+use super::path::{self, Purpose};
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
 fn of_path(ctx: &SyscallContext<'_>, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
-    let name = path::translate(ctx.process, path, flags & AT_SYMLINK_NOFOLLOW == 0)?;
+    let name = path::translate(ctx.process, path, flags & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?;
     // SAFETY: plain integers, all zeros are valid.
     let mut out: libc::stat = unsafe { std::mem::zeroed() };
     let args = [signed(dir), name.as_arg(), &raw mut out as u64, flags.into()];
@@ -64,7 +65,7 @@ pub fn fstatat64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 }
 
 fn fs_of_path(ctx: &SyscallContext<'_>, path: u32) -> Result<HostStatfs, Errno> {
-    let name = path::translate(ctx.process, path, true)?;
+    let name = path::translate(ctx.process, path, true, Purpose::Look)?;
     let mut out = HostStatfs::default();
     // SAFETY: name and out live over the call.
     unsafe { host(libc::SYS_statfs, &[name.as_arg(), &raw mut out as u64])? };

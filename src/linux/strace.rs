@@ -114,6 +114,7 @@ fn show(arg: Arg, i: usize, args: &[u32; 6], returned: Option<u32>) -> String {
         }
         Arg::Off64 => (super::call::join(v, args.get(i + 1).copied().unwrap_or(0)) as i64).to_string(),
         Arg::Path | Arg::LinkPath | Arg::PathAt(_) | Arg::Str => string(v),
+        Arg::Name | Arg::LinkName | Arg::NameAt(_) => string(v),
         Arg::Buf(len) => bytes(v, args[len]),
         Arg::OutBuf(len) => match returned {
             Some(n) => bytes(v, n.min(args[len])),

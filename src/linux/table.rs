@@ -30,12 +30,18 @@ pub enum Arg {
     Flags(&'static flags::Names),
     /// A signal number.
     Sig,
-    /// A path, translated under the sysroot; a final symbolic link is followed.
+    /// A path to look at, sought under the sysroot first; a final symbolic link is followed.
     Path,
     /// The same, but a final symbolic link is not followed.
     LinkPath,
     /// The same; followed unless the word at this index has AT_SYMLINK_NOFOLLOW.
     PathAt(usize),
+    /// A path to change, create or go to, sought outside the sysroot first; a final symbolic link is followed.
+    Name,
+    /// The same, but a final symbolic link is not followed.
+    LinkName,
+    /// The same; followed unless the word at this index has AT_SYMLINK_NOFOLLOW.
+    NameAt(usize),
     /// A string that is passed as it is.
     Str,
     /// A guest address that the handler itself checks where it follows it, or that only names a place.
