@@ -47,6 +47,42 @@ fn reserve(len: usize, prot: i32) -> io::Result<usize> {
     Ok(p as usize)
 }
 
+/// # Safety
+/// A direct table is mapped at `base` and stays so for `'a`.
+unsafe fn direct_entry<'a>(base: u64, target: u32) -> &'a AtomicU32 {
+    // SAFETY: every 32-bit index lies in the table; entries are only accessed atomically.
+    unsafe { &*((base + 4 * u64::from(target)) as *const AtomicU32) }
+}
+
+/// # Safety
+/// A hash table is mapped at `base` and stays so for `'a`.
+unsafe fn hash_entry<'a>(base: u64, target: u32) -> &'a AtomicU64 {
+    let index = u64::from(target >> 1) & (HASH_ENTRIES as u64 - 1);
+    // SAFETY: the index is below HASH_ENTRIES; entries are only accessed atomically.
+    unsafe { &*((base + 8 * index) as *const AtomicU64) }
+}
+
+/// Where branches to `target` (guest address with the T bit) go by the table of form `form` at `base`.
+///
+/// # Safety
+/// There is such a table.
+pub unsafe fn look_up(base: u64, form: Form, target: u32) -> Option<u32> {
+    // SAFETY: the caller's contract.
+    let host = match form {
+        Form::Direct => unsafe { direct_entry(base, target) }.load(Ordering::Acquire),
+        Form::Hash => {
+            // SAFETY: the caller's contract.
+            let entry = unsafe { hash_entry(base, target) }.load(Ordering::Acquire);
+            if entry as u32 == target {
+                (entry >> 32) as u32
+            } else {
+                0
+            }
+        }
+    };
+    Some(host).filter(|&h| h != 0)
+}
+
 impl JumpTable {
     /// The best table that the host's limits allow: the direct one whole, then in chunks, then the hash.
     ///
@@ -105,15 +141,13 @@ impl JumpTable {
     }
 
     fn direct_entry(&self, target: u32) -> &AtomicU32 {
-        // SAFETY: every 32-bit index lies in the reservation, which lives as long as the table; entries are only
-        // accessed atomically.
-        unsafe { &*((self.base + 4 * target as usize) as *const AtomicU32) }
+        // SAFETY: the reservation lives as long as the table.
+        unsafe { direct_entry(self.base as u64, target) }
     }
 
     fn hash_entry(&self, target: u32) -> &AtomicU64 {
-        let index = (target >> 1) as usize & (HASH_ENTRIES - 1);
-        // SAFETY: the index is below HASH_ENTRIES; entries are only accessed atomically.
-        unsafe { &*((self.base + 8 * index) as *const AtomicU64) }
+        // SAFETY: the table lives as long as `self`.
+        unsafe { hash_entry(self.base as u64, target) }
     }
 
     /// Makes the entry's chunk writable; false when the host has no memory to commit.
@@ -173,18 +207,8 @@ impl JumpTable {
 
     /// Where branches to `target` go.
     pub fn get(&self, target: u32) -> Option<u32> {
-        let host = match self.form {
-            Form::Direct => self.direct_entry(target).load(Ordering::Acquire),
-            Form::Hash => {
-                let entry = self.hash_entry(target).load(Ordering::Acquire);
-                if entry as u32 == target {
-                    (entry >> 32) as u32
-                } else {
-                    0
-                }
-            }
-        };
-        Some(host).filter(|&h| h != 0)
+        // SAFETY: this table's own base and form.
+        unsafe { look_up(self.base as u64, self.form, target) }
     }
 
     /// Empties the whole table and gives its memory back. Other threads may be reading it.

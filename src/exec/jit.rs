@@ -99,7 +99,7 @@ impl Jit {
         }
         let fp = shared.cache.block(id).location.fp;
         match shared.cache.table(fp) {
-            Ok((_, table)) => thread.set_gs(table),
+            Ok((form, base)) => thread.set_table(base, form, fp),
             Err(e) => {
                 // Half a megabyte is refused. Another mode's table would lead to wrong code.
                 eprintln!("emu: no memory for a jump table: {e}");
@@ -109,11 +109,11 @@ impl Jit {
         shared.cache.entry(id)
     }
 
-    /// The host address of the block for the pc; `fill` lets indirect branches find it from now on.
-    fn find(&mut self, fill: bool) -> u64 {
+    /// The host address of the block for the pc, which the jump table knows from now on.
+    fn find(&mut self) -> u64 {
         let location = self.location();
         let (thread, runtime) = (&*self.thread, self.runtime);
-        let fill = fill && !runtime.unlinked;
+        let fill = !runtime.unlinked;
         let then = |shared: &mut Shared, id: BlockId| {
             if fill {
                 shared.cache.fill_table(id);
@@ -211,7 +211,7 @@ impl Jit {
             k if k == ExitKind::Lookup as u32 => {
                 stats().indirect_misses.add(1);
                 self.go_to(arg);
-                Next::Enter(self.find(true))
+                Next::Enter(self.find())
             }
             k if k == ExitKind::Svc as u32 => Next::Event(Event::Syscall { imm: arg }),
             k if k == ExitKind::Trap as u32 => self.trap(arg, addr as u32),
@@ -327,7 +327,12 @@ impl Machine for Jit {
                     if self.thread.pending().load(Ordering::SeqCst) != 0 {
                         return Event::Interrupted;
                     }
-                    Next::Enter(self.find(false))
+                    // After a system call or a signal the place is mostly a known one.
+                    let location = self.location();
+                    match self.thread.look_up(location) {
+                        Some(offset) => Next::Enter(self.runtime.base() + u64::from(offset)),
+                        None => Next::Enter(self.find()),
+                    }
                 }
             };
         }

@@ -1,5 +1,7 @@
 //! What a guest thread has on the host: its state, the translation stack, an alternate signal stack, the gs base.
 
+use crate::cache::jump_table::{self, Form};
+use crate::cpu::location::{FpKey, Location};
 use crate::cpu::state::CpuState;
 use std::cell::Cell;
 use std::io;
@@ -134,9 +136,13 @@ pub struct Thread {
     pub captured: Cell<Captured>,
     /// The last fault that was tried again because the guest's page table allows the access, and how often.
     pub retried: Cell<(u64, u64, u32)>,
-    gs: Cell<u64>,
+    /// Base of the jump table that gs points at, its form and its floating-point key.
+    gs: Cell<(u64, Form, FpKey)>,
     alt: Cell<Option<&'static Guarded>>,
 }
+
+/// What [`Thread::gs`] holds before the first table.
+const NO_TABLE: (u64, Form, FpKey) = (0, Form::Direct, FpKey::SCALAR);
 
 thread_local! {
     static CURRENT: Cell<*const Thread> = const { Cell::new(ptr::null()) };
@@ -156,7 +162,7 @@ impl Thread {
             stack,
             captured: Cell::new(Captured::Interrupted),
             retried: Cell::new((0, 0, 0)),
-            gs: Cell::new(0),
+            gs: Cell::new(NO_TABLE),
             alt: Cell::new(None),
         };
         Ok(thread)
@@ -188,7 +194,7 @@ impl Thread {
             unsafe { libc::sigaltstack(&alt, ptr::null_mut()) };
             self.alt.set(Some(Box::leak(Box::new(stack))));
         }
-        self.gs.set(0);
+        self.gs.set(NO_TABLE);
         CURRENT.set(self);
     }
 
@@ -199,16 +205,26 @@ impl Thread {
         unsafe { (*self.state).jit_sp = self.stack.base() };
     }
 
-    /// Points gs at a jump table.
-    pub fn set_gs(&self, base: u64) {
-        if self.gs.get() == base {
+    /// Points gs at the jump table of key `fp`. Tables stay where they are for the life of the process.
+    pub fn set_table(&self, base: u64, form: Form, fp: FpKey) {
+        if self.gs.get().0 == base {
             return;
         }
         const ARCH_SET_GS: i32 = 0x1001;
         // SAFETY: nothing but translated code uses gs on x86-64 Linux.
         if unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) } == 0 {
-            self.gs.set(base);
+            self.gs.set((base, form, fp));
         }
+    }
+
+    /// Arena offset of the block for `location` as translated code itself would find it, without any lock.
+    pub fn look_up(&self, location: Location) -> Option<u32> {
+        let (base, form, fp) = self.gs.get();
+        if base == 0 || fp != location.fp || location.it != 0 {
+            return None;
+        }
+        // SAFETY: the table that gs points at.
+        unsafe { jump_table::look_up(base, form, location.target()) }
     }
 
     /// Says that translated code is about to be entered. Sequentially consistent: afterwards either this thread
