@@ -28,19 +28,6 @@ pub struct Shape {
     pub memory: bool,
 }
 
-/// A block of up to twelve guest instructions of everything.
-pub fn random_block(seed: u64) -> Block {
-    let insns = 1 + (seed % 12) as usize;
-    block_of(
-        seed,
-        Shape {
-            insns,
-            fp: true,
-            memory: true,
-        },
-    )
-}
-
 /// The block that `seed` gives in `shape`.
 pub fn block_of(seed: u64, shape: Shape) -> Block {
     let mut random = Random::new(seed);
