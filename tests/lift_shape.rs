@@ -125,7 +125,7 @@ fn a_block_has_a_length() {
     let code = Code(vec![0xbf16, 0x3001, 0x3001, 0x3001, 0x3001]);
     let b = block(&code, true, &single);
     assert_eq!(b.guest_insns, 4);
-    assert_eq!((last(&b).op, last(&b).imm), (Op::Jump, BASE + 8 | 1));
+    assert_eq!((last(&b).op, last(&b).imm), (Op::Jump, (BASE + 8) | 1));
 }
 
 /// Terminators: code, the last operation, its immediate operands.
