@@ -145,9 +145,6 @@ fn system(load: bool, reg: u32, rt: Reg, cx: Context) -> Result<Insn, Undecoded>
         0 if !cx.features.contains(Features::VFP3) => VfpSys::Fpsid,
         _ => return Err(Undefined),
     };
-    if rt == Reg::PC && load && reg != VfpSys::Fpscr {
-        return Err(Unpredictable);
-    }
     Ok(Vfp(match load {
         true => V::Mrs { rt, reg },
         false => V::Msr { rt, reg },

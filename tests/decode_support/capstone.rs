@@ -20,7 +20,10 @@ impl Disassembler {
                 .build()
                 .expect("capstone has ARM")
         };
-        Disassembler { a32: open(ArchMode::Arm), t32: open(ArchMode::Thumb) }
+        Disassembler {
+            a32: open(ArchMode::Arm),
+            t32: open(ArchMode::Thumb),
+        }
     }
 
     /// Base mnemonic (no condition, S or width) of an A32 word, or `None` when capstone calls it invalid.

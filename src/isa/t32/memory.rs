@@ -3,12 +3,17 @@
 use crate::cpu::model::Features;
 use crate::isa::insn::{Insn, Insn::Preload, MemSize::*, Multi};
 use crate::isa::operands::*;
-use crate::isa::pattern::{Row, rows};
+use crate::isa::pattern::{Context, Row, rows};
 
 const T2: Features = Features::V6T2;
 const V7: Features = Features::V7;
 const MP: Features = Features::MP;
 const V8: Features = Features::V8;
+
+/// Whether one of `registers` is sp, in exclusives before ARMv8: UNPREDICTABLE.
+fn old_sp(registers: &[u32], cx: Context) -> bool {
+    registers.contains(&13) && !cx.features.contains(Features::V8)
+}
 
 #[rustfmt::skip]
 pub const SINGLE: &[Row] = rows! {
@@ -93,15 +98,15 @@ pub const OTHER: &[Row] = rows! {
     "strd"    "1110 1000 u110 nnnn tttt ssss iiii iiii" T2 [u n t s i] => store_dual(t, s, post(n, imm_offset(u, i << 2)));
     "ldrd"    "1110 1000 u111 nnnn tttt ssss iiii iiii" T2 [u n t s i] => load_dual(t, s, post(n, imm_offset(u, i << 2)));
 
-    // Exclusives: what is UNPREDICTABLE (pc, a status register that is another operand) is UNDEFINED here.
-    "strex"   "1110 1000 0100 nnnn tttt dddd iiii iiii" T2 [n t d i] => store_ex(Word, false, d, (t, t), n, i << 2);
-    "ldrex"   "1110 1000 0101 nnnn tttt 1111 iiii iiii" T2 [n t i] => load_ex(Word, false, t, t, n, i << 2);
-    "strexb"  "1110 1000 1100 nnnn tttt 1111 0100 dddd" V7 [n t d] => store_ex(Byte, false, d, (t, t), n, 0);
-    "strexh"  "1110 1000 1100 nnnn tttt 1111 0101 dddd" V7 [n t d] => store_ex(Half, false, d, (t, t), n, 0);
-    "strexd"  "1110 1000 1100 nnnn tttt ssss 0111 dddd" V7 [n t s d] => store_ex(Double, false, d, (t, s), n, 0);
-    "ldrexb"  "1110 1000 1101 nnnn tttt 1111 0100 1111" V7 [n t] => load_ex(Byte, false, t, t, n, 0);
-    "ldrexh"  "1110 1000 1101 nnnn tttt 1111 0101 1111" V7 [n t] => load_ex(Half, false, t, t, n, 0);
-    "ldrexd"  "1110 1000 1101 nnnn tttt ssss 0111 1111" V7 [n t s] => load_ex(Double, false, t, s, n, 0);
+    // Exclusives: what is UNPREDICTABLE (pc, before ARMv8 sp, a status register that is another operand) is UNDEFINED here.
+    "strex"   "1110 1000 0100 nnnn tttt dddd iiii iiii" T2 [n t d i; cx] unless (old_sp(&[d, t], cx)) => store_ex(Word, false, d, (t, t), n, i << 2);
+    "ldrex"   "1110 1000 0101 nnnn tttt 1111 iiii iiii" T2 [n t i; cx] unless (old_sp(&[t], cx)) => load_ex(Word, false, t, t, n, i << 2);
+    "strexb"  "1110 1000 1100 nnnn tttt 1111 0100 dddd" V7 [n t d; cx] unless (old_sp(&[d, t], cx)) => store_ex(Byte, false, d, (t, t), n, 0);
+    "strexh"  "1110 1000 1100 nnnn tttt 1111 0101 dddd" V7 [n t d; cx] unless (old_sp(&[d, t], cx)) => store_ex(Half, false, d, (t, t), n, 0);
+    "strexd"  "1110 1000 1100 nnnn tttt ssss 0111 dddd" V7 [n t s d; cx] unless (old_sp(&[d, t, s], cx)) => store_ex(Double, false, d, (t, s), n, 0);
+    "ldrexb"  "1110 1000 1101 nnnn tttt 1111 0100 1111" V7 [n t; cx] unless (old_sp(&[t], cx)) => load_ex(Byte, false, t, t, n, 0);
+    "ldrexh"  "1110 1000 1101 nnnn tttt 1111 0101 1111" V7 [n t; cx] unless (old_sp(&[t], cx)) => load_ex(Half, false, t, t, n, 0);
+    "ldrexd"  "1110 1000 1101 nnnn tttt ssss 0111 1111" V7 [n t s; cx] unless (old_sp(&[t, s], cx)) => load_ex(Double, false, t, s, n, 0);
     "stlexb"  "1110 1000 1100 nnnn tttt 1111 1100 dddd" V8 [n t d] => store_ex(Byte, true, d, (t, t), n, 0);
     "stlexh"  "1110 1000 1100 nnnn tttt 1111 1101 dddd" V8 [n t d] => store_ex(Half, true, d, (t, t), n, 0);
     "stlex"   "1110 1000 1100 nnnn tttt 1111 1110 dddd" V8 [n t d] => store_ex(Word, true, d, (t, t), n, 0);

@@ -1,0 +1,287 @@
+//! Compares the decoders with capstone: every 16-bit T32 instruction, and random A32 and 32-bit T32 words.
+//!
+//! What disagrees must be in one of the classes of `decode_support/classes.rs`, as often as
+//! `fixtures/decode-differences.txt` says. The file's head says how to compare ten million words, and how QEMU settles
+//! what is valid.
+
+#[allow(
+    dead_code,
+    reason = "shared with examples/decode_compare.rs, which uses another part of it"
+)]
+mod decode_support;
+
+use decode_support::report;
+use emu::cpu::model::{Features, Model, hwcap};
+use emu::isa::insn::*;
+use emu::isa::{a32, t32};
+
+/// Words of each instruction set in an ordinary run.
+const COUNT: usize = 500_000;
+
+#[test]
+fn agrees_with_capstone_but_for_the_listed_classes() {
+    let found = report::run(COUNT);
+    let recorded = include_str!("../fixtures/decode-differences.txt");
+    let recorded: Vec<&str> = recorded
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.is_empty())
+        .map(str::trim_end)
+        .collect();
+    assert_eq!(
+        found.unclassified,
+        Vec::<String>::new(),
+        "disagreements in no class"
+    );
+    assert_eq!(
+        found.lines(),
+        recorded,
+        "counts of fixtures/decode-differences.txt"
+    );
+}
+
+fn a32_insn(word: u32) -> Result<Insn, Undecoded> {
+    a32::decode(word, Model::max().features).map(|d| d.insn)
+}
+
+fn t32_insn(hw1: u16, hw2: u16) -> Result<Insn, Undecoded> {
+    t32::decode(hw1, hw2, false, Model::max().features).map(|d| d.insn)
+}
+
+/// Encodings by GNU as 2.40, decoded by hand from the Arm ARM's operand descriptions.
+#[test]
+fn fields_of_a32() {
+    let src = Operand::ShiftImm {
+        rm: Reg(3),
+        shift: Shift::Asr,
+        amount: 32,
+    };
+    // adds r1, r2, r3, asr #32
+    assert_eq!(
+        a32_insn(0xe092_1043),
+        Ok(Insn::Alu {
+            op: AluOp::Add,
+            s: true,
+            rd: Reg(1),
+            rn: Reg(2),
+            src
+        })
+    );
+    // movs r0, #0x80000000: the carry is the immediate's top bit.
+    let src = Operand::Imm {
+        value: 0x8000_0000,
+        carry: Some(true),
+    };
+    assert_eq!(
+        a32_insn(0xe3b0_0102),
+        Ok(Insn::Mov {
+            s: true,
+            rd: Reg(0),
+            src
+        })
+    );
+    // ldr r0, [r1, -r2, lsr #32]!
+    let offset = Offset::Reg {
+        rm: Reg(2),
+        shift: Shift::Lsr,
+        amount: 32,
+        add: false,
+    };
+    let addr = Address {
+        base: Reg(1),
+        offset,
+        index: Index::Pre,
+    };
+    let load = Insn::Load {
+        size: MemSize::Word,
+        signed: false,
+        rt: Reg(0),
+        addr,
+        unpriv: false,
+    };
+    assert_eq!(a32_insn(0xe731_0022), Ok(load));
+    // bl .-4, blx .+10 (reads pc + 8).
+    assert_eq!(
+        a32_insn(0xebff_fffd),
+        Ok(Insn::Bl {
+            offset: -12,
+            exchange: false
+        })
+    );
+    assert_eq!(
+        a32_insn(0xfb00_0000),
+        Ok(Insn::Bl {
+            offset: 2,
+            exchange: true
+        })
+    );
+    // bfi r0, r1, #4, #8
+    assert_eq!(
+        a32_insn(0xe7cb_0211),
+        Ok(Insn::Bfi {
+            rd: Reg(0),
+            rn: Reg(1),
+            lsb: 4,
+            width: 8
+        })
+    );
+    // vmov.f32 s1, #-1.0; vmov.f64 d17, #0.5
+    let one = Insn::Vfp(Vfp::MovImm {
+        double: false,
+        d: 1,
+        bits: 0xbf80_0000,
+    });
+    assert_eq!(a32_insn(0xeeff_0a00), Ok(one));
+    let half = Insn::Vfp(Vfp::MovImm {
+        double: true,
+        d: 17,
+        bits: 0x3fe0_0000_0000_0000,
+    });
+    assert_eq!(a32_insn(0xeef6_1b00), Ok(half));
+    // vcvt.s32.f64 d1, d1, #5
+    let fixed = Vfp::CvtFixed {
+        to_fixed: true,
+        double: true,
+        signed: true,
+        size: 32,
+        frac: 5,
+        d: 1,
+    };
+    assert_eq!(a32_insn(0xeebe_1bed), Ok(Insn::Vfp(fixed)));
+}
+
+#[test]
+fn fields_of_t32() {
+    // cbnz r3, .+16 (reads pc + 4); b.w .-1048572; bl .+16777212.
+    assert_eq!(
+        t32_insn(0xb933, 0),
+        Ok(Insn::Cbz {
+            nonzero: true,
+            rn: Reg(3),
+            offset: 12
+        })
+    );
+    assert_eq!(
+        t32_insn(0xf700, 0xb802),
+        Ok(Insn::B {
+            offset: -0x10_0000 + 4
+        })
+    );
+    assert_eq!(
+        t32_insn(0xf3ff, 0xd7fc),
+        Ok(Insn::Bl {
+            offset: 0x00ff_fff8,
+            exchange: false
+        })
+    );
+    // beq.w .+262144
+    let branch = t32::decode(0xf040 & !0x40, 0xa000, false, Model::max().features).map(|d| (d.insn, d.cond));
+    assert_eq!(branch, Ok((Insn::B { offset: 1 << 18 }, Cond::Eq)));
+    // orr.w r1, r2, #0x00ab00ab; orr.w r1, r2, #0x0000ff00
+    let orr = |value, carry| {
+        let src = Operand::Imm { value, carry };
+        Ok(Insn::Alu {
+            op: AluOp::Orr,
+            s: false,
+            rd: Reg(1),
+            rn: Reg(2),
+            src,
+        })
+    };
+    assert_eq!(t32_insn(0xf042, 0x11ab), orr(0x00ab_00ab, None));
+    assert_eq!(t32_insn(0xf442, 0x417f), orr(0x0000_ff00, Some(false)));
+    // ldrd r1, r2, [pc, #-8]
+    let addr = Address {
+        base: Reg::PC,
+        offset: Offset::Imm(-8),
+        index: Index::Offset,
+    };
+    assert_eq!(
+        t32_insn(0xe95f, 0x1202),
+        Ok(Insn::LoadDual {
+            rt: Reg(1),
+            rt2: Reg(2),
+            addr
+        })
+    );
+}
+
+/// The 16-bit data-processing forms set the flags outside IT blocks only; CMP always does.
+#[test]
+fn flags_inside_it() {
+    let features = Model::max().features;
+    let s = |hw, in_it| match t32::decode(hw, 0, in_it, features).unwrap().insn {
+        Insn::Alu { s, .. } | Insn::Mov { s, .. } | Insn::Mul { s, .. } => s,
+        other => panic!("{other:?}"),
+    };
+    for hw in [0x1840, 0x2001, 0x4348, 0x0048] {
+        assert!(s(hw, false) && !s(hw, true), "{hw:#06x}");
+    }
+    // A conditional branch inside an IT block.
+    assert_eq!(
+        t32::decode(0xd000, 0, true, features),
+        Err(Undecoded::Unpredictable)
+    );
+}
+
+/// Before Thumb-2 BL and BLX are pairs of halfwords; nothing else is four bytes.
+#[test]
+fn pairs_before_thumb_2() {
+    let features = Model::by_name("arm926").unwrap().features;
+    assert!(t32::is_wide(0xf000, features) && !t32::is_wide(0xe800, features));
+    let bl = t32::decode(0xf000, 0xf802, false, features).unwrap();
+    assert_eq!(
+        (bl.insn, bl.size),
+        (
+            Insn::Bl {
+                offset: 4,
+                exchange: false
+            },
+            4
+        )
+    );
+    let blx = t32::decode(0xf7ff, 0xeffe, false, features).unwrap();
+    assert_eq!(
+        blx.insn,
+        Insn::Bl {
+            offset: -4,
+            exchange: true
+        }
+    );
+    assert_eq!(
+        t32::decode(0xf000, 0xd002, false, features),
+        Err(Undecoded::Undefined)
+    );
+    assert_eq!(t32::decode(0xf802, 0, false, features), Err(Undecoded::Undefined));
+}
+
+/// What the kernel shows on such processors: HWCAP of /proc/self/auxv, names of /proc/cpuinfo.
+#[test]
+fn models() {
+    let names = |m: &str| {
+        Model::by_name(m)
+            .unwrap()
+            .feature_names()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(names("arm926"), "swp half thumb fastmult vfp edsp");
+    assert_eq!(names("arm1176"), "half thumb fastmult vfp edsp tls");
+    assert_eq!(
+        names("cortex-a8"),
+        "half thumb fastmult vfp edsp vfpv3 tls vfpd32"
+    );
+    let a15 = "half thumb fastmult vfp edsp vfpv3 tls vfpv4 idiva idivt vfpd32 lpae";
+    assert_eq!(names("cortex-a15"), a15);
+    assert_eq!(names("max"), format!("{a15} crc32"));
+    assert_eq!(Model::by_name("cortex-a15").unwrap().hwcap & hwcap::NEON, 0);
+    for model in Model::all() {
+        assert_eq!(
+            model.mvfr1 & 0x00ff_ff00,
+            0,
+            "{} announces Advanced SIMD",
+            model.name
+        );
+        assert!(!model.features.contains(Features::V8) || model.name == "max");
+    }
+    assert!(Model::by_name("pentium").is_none());
+}
