@@ -6,7 +6,7 @@
 
 #[allow(
     dead_code,
-    reason = "shared with examples/decode_compare.rs, which uses another part of it"
+    reason = "shared with tools/decode_compare.rs, which uses another part of it"
 )]
 mod decode_support;
 

@@ -1,6 +1,6 @@
 //! Compares the decoders with capstone, and the disagreements' classes with QEMU.
 //!
-//! `decode_compare COUNT` compares all 16-bit T32 words and COUNT random words each of A32 and 32-bit T32, and prints
+//! `tools/decode-compare COUNT` compares all 16-bit T32 words and COUNT random words each of A32 and 32-bit T32, and prints
 //! the classes of disagreement. With `--qemu GUEST` (GUEST as `fixtures/sigill/build.sh` makes it) QEMU executes
 //! samples of every class, and then as many random words (a million at most; for the older models a tenth of that), on
 //! which its SIGILL is compared with ours.
@@ -23,7 +23,7 @@ const DIRECT: usize = 1_000_000;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some(count) = args.first().and_then(|a| a.parse().ok()) else {
-        eprintln!("usage: decode_compare COUNT [--qemu GUEST]");
+        eprintln!("usage: decode-compare COUNT [--qemu GUEST]");
         return ExitCode::from(2);
     };
     let found = report::run(count);
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         match ask(Path::new(guest), &found, count.min(DIRECT)) {
             Ok(wrong) => failures += wrong,
             Err(e) => {
-                eprintln!("decode_compare: qemu-arm: {e}");
+                eprintln!("decode-compare: qemu-arm: {e}");
                 return ExitCode::FAILURE;
             }
         }

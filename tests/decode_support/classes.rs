@@ -115,6 +115,8 @@ pub static CLASSES: &[Class] = &[
         reason: "ARMv8 additions to VFP (VSEL, VMAXNM, VRINT, VCVTA, half to double): SIGILL with a logged line" },
     Class { name: "half-precision", qemu: Runs, holds: |v| v.refused(Undefined) && v.coprocessor() == 9 && is_simd_name(v.capstone()),
         reason: "ARMv8.2 half-precision arithmetic: no model has it" },
+    Class { name: "half-precision-move", qemu: Runs, holds: |v| v.refused(Undefined) && v.coprocessor() == 10 && matches!(v.capstone(), "vmovx" | "vins"),
+        reason: "ARMv8.2 VMOVX, VINS: no model has them" },
     Class { name: "v8.3-simd", qemu: Runs, holds: |v| v.refused(Undefined) && matches!(v.coprocessor(), 8 | 13) && matches!(v.capstone(), "vcadd" | "vcmla" | "vsdot" | "vudot"),
         reason: "ARMv8.2 and 8.3 dot product and complex arithmetic: no model has them" },
     Class { name: "vjcvt", qemu: Runs, holds: |v| v.refused(Undefined) && v.capstone() == "vjcvt",
@@ -135,7 +137,7 @@ pub static CLASSES: &[Class] = &[
         reason: "cp14 and cp15 registers that User mode has no access to" },
 
     // Another architecture.
-    Class { name: "m-profile", qemu: Sigill, holds: |v| v.ours.is_err() && matches!(v.capstone(), "bxns" | "blxns" | "tt" | "ttt" | "tta" | "ttat"),
+    Class { name: "m-profile", qemu: Sigill, holds: |v| v.ours.is_err() && matches!(v.capstone(), "bxns" | "blxns" | "tt" | "ttt" | "tta" | "ttat" | "vlldm" | "vlstm"),
         reason: "ARMv8-M instructions" },
 
     // UNPREDICTABLE, refused.
