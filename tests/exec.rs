@@ -430,7 +430,7 @@ fn threads_run_while_code_is_rewritten() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|s| {
         for _ in 0..2 {
-            let mut m = first.fork_thread();
+            let mut m = first.fork_thread().unwrap();
             let stop = &stop;
             s.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {

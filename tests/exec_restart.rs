@@ -69,7 +69,7 @@ fn the_cache_starts_again_while_threads_run() {
         space().write(GuestAddr(at + 4 * i as u32), word).unwrap();
     }
     let mut first = new_machine(at, false, 0).unwrap();
-    let machines: Vec<_> = (0..3).map(|_| first.fork_thread()).collect();
+    let machines: Vec<_> = (0..3).map(|_| first.fork_thread().unwrap()).collect();
     let (running, tids) = (AtomicU32::new(3), std::sync::Mutex::new(Vec::new()));
     let done = AtomicBool::new(false);
     std::thread::scope(|s| {

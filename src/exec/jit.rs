@@ -350,16 +350,10 @@ impl Machine for Jit {
         self.runtime.flush_code(start, end);
     }
 
-    fn fork_thread(&mut self) -> Box<dyn Machine> {
+    fn fork_thread(&mut self) -> io::Result<Box<dyn Machine>> {
         let mut copy = Box::new(self.state().clone());
         copy.pending = 0;
-        match Jit::new(copy, self.runtime, self.mode) {
-            Ok(jit) => Box::new(jit),
-            Err(e) => {
-                eprintln!("emu: cannot make a thread: no memory for its translation stack: {e}");
-                std::process::abort();
-            }
-        }
+        Ok(Box::new(Jit::new(copy, self.runtime, self.mode)?))
     }
 
     fn before_fork(&mut self) {

@@ -1,6 +1,7 @@
 //! What the system layer sees of a guest thread's execution: registers, and "run until something happens".
 
 use crate::cpu::state::CpuState;
+use std::io;
 
 /// Why [`Machine::run`] came back. The state in [`Machine::cpu`] is the exact architectural state: for a fault,
 /// that of the faulting instruction (r15 is its address); for a system call, that after the SVC.
@@ -41,7 +42,10 @@ pub trait Machine: Send {
     fn flush_code(&mut self, start: u32, end: u32);
 
     /// A machine for a new guest thread of this process, starting from a copy of this one's state.
-    fn fork_thread(&mut self) -> Box<dyn Machine>;
+    ///
+    /// # Errors
+    /// The host's, when there is no memory for another thread.
+    fn fork_thread(&mut self) -> io::Result<Box<dyn Machine>>;
 
     /// Around fork(2): takes every lock of the translator, so that the child's copy is consistent.
     fn before_fork(&mut self);

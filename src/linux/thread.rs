@@ -32,7 +32,7 @@ struct Start<'a> {
 pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     let mut start = Start {
         process: ctx.process,
-        machine: Some(ctx.machine.fork_thread()),
+        machine: Some(ctx.machine.fork_thread().map_err(|_| Errno::EAGAIN)?),
         task: Some(child_task(ctx.task)),
         request,
         answer: AtomicI32::new(0),

@@ -32,25 +32,25 @@ struct Child {
 }
 
 impl Child {
-    fn new(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> Child {
+    fn new(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> Result<Child, Errno> {
         let mut task = thread::child_task(ctx.task);
         if request.flags & flags::VFORK != 0 {
             // The kernel keeps the alternate stack for vfork only.
             task.altstack = ctx.task.altstack;
         }
-        Child {
+        Ok(Child {
             process: ctx.process.in_same_memory(request.flags & flags::SIGHAND != 0),
-            machine: ctx.machine.fork_thread(),
+            machine: ctx.machine.fork_thread().map_err(|_| Errno::ENOMEM)?,
             task,
             request: request.clone(),
             pid: AtomicI32::new(0),
-        }
+        })
     }
 }
 
 /// clone with CLONE_VM and without CLONE_THREAD. The host's signal mask is closed.
 pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
-    let mut child = Box::new(Child::new(ctx, request));
+    let mut child = Box::new(Child::new(ctx, request)?);
     let pid = if request.flags & flags::VFORK != 0 {
         let pid = run_child(&mut child);
         // The child has used this thread's storage as its own.
