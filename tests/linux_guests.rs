@@ -27,7 +27,8 @@ fn build(guest: &str, target: &Target) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{guest}-{}", target.name));
     let status = Command::new(target.compiler)
         .args(target.options)
-        .args(["-O1", "-static", "-pthread", "-o"])
+        // Wrong arguments are given on purpose: no warnings.
+        .args(["-O1", "-w", "-static", "-pthread", "-o"])
         .arg(&program)
         .arg(source)
         .status()
@@ -77,4 +78,24 @@ fn threads() {
 #[test]
 fn storms() {
     check("storms", &TARGETS);
+}
+
+#[test]
+fn files() {
+    check("files", &TARGETS);
+}
+
+#[test]
+fn sockets() {
+    check("sockets", &TARGETS);
+}
+
+#[test]
+fn system() {
+    check("system", &TARGETS);
+}
+
+#[test]
+fn oldcalls() {
+    check("oldcalls", &TARGETS);
 }
