@@ -67,8 +67,8 @@ unsafe fn hash_entry<'a>(base: u64, target: u32) -> &'a AtomicU64 {
 /// # Safety
 /// There is such a table.
 pub unsafe fn look_up(base: u64, form: Form, target: u32) -> Option<u32> {
-    // SAFETY: the caller's contract.
     let host = match form {
+        // SAFETY: the caller's contract.
         Form::Direct => unsafe { direct_entry(base, target) }.load(Ordering::Acquire),
         Form::Hash => {
             // SAFETY: the caller's contract.

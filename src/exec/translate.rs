@@ -40,6 +40,15 @@ pub struct FastTier {
     host: HostFeatures,
     soft_fp: bool,
     precise_flags: bool,
+    buffers: Buffers,
+}
+
+/// Lists of one translation, kept for the next one's sake.
+#[derive(Default)]
+struct Buffers {
+    told: Vec<u32>,
+    read: Vec<Range<u64>>,
+    known: Vec<(u32, Flags)>,
 }
 
 impl FastTier {
@@ -49,6 +58,7 @@ impl FastTier {
             host: HostFeatures::detect(),
             soft_fp,
             precise_flags,
+            buffers: Buffers::default(),
         }
     }
 }
@@ -65,12 +75,14 @@ struct GuestCode<'a> {
 }
 
 impl<'a> GuestCode<'a> {
-    fn new(read_page: &'a dyn Fn(u32)) -> GuestCode<'a> {
+    fn new(read_page: &'a dyn Fn(u32), mut told: Vec<u32>, mut read: Vec<Range<u64>>) -> GuestCode<'a> {
+        told.clear();
+        read.clear();
         GuestCode {
             read_page,
             page: Cell::new((u32::MAX, false)),
-            told: RefCell::new(Vec::with_capacity(4)),
-            read: RefCell::new(Vec::with_capacity(8)),
+            told: RefCell::new(told),
+            read: RefCell::new(read),
         }
     }
 
@@ -88,11 +100,6 @@ impl<'a> GuestCode<'a> {
         let yes = prot.is_some_and(|p| p.contains(Prot::EXEC));
         self.page.set((page, yes));
         yes
-    }
-
-    /// Forgets what was read so far: only reads from now on count.
-    fn take_read(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.read.borrow_mut())
     }
 }
 
@@ -113,7 +120,13 @@ impl Fetch for GuestCode<'_> {
 
 impl Compile for FastTier {
     fn compile(&mut self, location: Location, soft: bool, hash: bool, read_page: &dyn Fn(u32)) -> Compiled {
-        let guest = GuestCode::new(read_page);
+        let Buffers {
+            told,
+            read,
+            mut known,
+        } = std::mem::take(&mut self.buffers);
+        known.clear();
+        let guest = GuestCode::new(read_page, told, read);
         // The part of the key that is `lift`'s.
         let fp = FpKey(location.fp.0 & !FpMode::SOFT);
         let at = |target: u32| Location {
@@ -123,8 +136,9 @@ impl Compile for FastTier {
             fp,
         };
         let mut block = lift::translate_block(Location { fp, ..location }, &guest, &self.context);
-        guest.take_read();
-        let known = RefCell::new(Vec::<(u32, Flags)>::with_capacity(4));
+        // The block knows its own range.
+        guest.read.borrow_mut().clear();
+        let known = RefCell::new(known);
         let live_at = |target: u32| {
             let found = known.borrow().iter().find(|(t, _)| *t == target).map(|(_, f)| *f);
             found.unwrap_or_else(|| {
@@ -150,9 +164,14 @@ impl Compile for FastTier {
         }
         let own = u64::from(block.start)..u64::from(block.end).max(u64::from(block.start) + 2);
         // The flags that the block leaves behind depend on code elsewhere, too.
-        let mut ranges = guest.take_read();
-        ranges.retain(|r| r.start < own.start || r.end > own.end);
+        let elsewhere = |r: &&Range<u64>| r.start < own.start || r.end > own.end;
+        let mut ranges: Vec<_> = guest.read.borrow().iter().filter(elsewhere).cloned().collect();
         ranges.push(own);
+        self.buffers = Buffers {
+            told: guest.told.into_inner(),
+            read: guest.read.into_inner(),
+            known: known.into_inner(),
+        };
         Compiled { code, ranges }
     }
 
