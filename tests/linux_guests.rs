@@ -99,3 +99,15 @@ fn system() {
 fn oldcalls() {
     check("oldcalls", &TARGETS);
 }
+
+/// A standard descriptor that is closed stays closed, although Rust's run-time library opens it.
+#[test]
+fn closed_descriptors() {
+    let program = build("closed", &TARGETS[0]);
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$@\" 0<&- 2>&-", "sh", env!("CARGO_BIN_EXE_emu")])
+        .arg(program)
+        .output()
+        .expect("emu starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "closed open closed\n");
+}

@@ -37,6 +37,7 @@ pub mod raw;
 pub mod run;
 pub mod signal;
 pub mod stat;
+pub mod std_fds;
 pub mod strace;
 pub mod sysinfo;
 pub mod table;

@@ -28,6 +28,7 @@ const OABI_BASE: u32 = 0x90_0000;
 /// Runs a loaded program from `machine`'s state to its end, on the process's first thread.
 pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> ! {
     inherit::undo_runtime();
+    super::std_fds::restore();
     set_name(process);
     // Until the handlers are in place nothing may come in; the mask this process was started with is the guest's.
     let inherited = host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
