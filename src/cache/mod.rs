@@ -34,7 +34,7 @@ use std::ops::Range;
 pub const INT3: u8 = 0xcc;
 
 /// Dead code below which starting again is never worth it, bytes.
-const DEAD_BYTES_TOLERATED: usize = 4 << 20;
+const DEAD_BYTES_TOLERATED: usize = 1 << 20;
 
 /// Invalid-operation traps after which a block is translated again with calls instead of host instructions.
 pub const TRAPS_BEFORE_SOFT: u8 = 8;
