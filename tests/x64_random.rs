@@ -142,8 +142,9 @@ extern "sysv64" fn get_fpscr(state: &mut CpuState, _: u64, _: u64, _: u64, _: u6
 }
 
 extern "sysv64" fn set_fpscr(state: &mut CpuState, _: u64, a: u64, _: u64, _: u64) -> u64 {
+    let before = state.fpscr;
     interp::write_fpscr(state, a as u32);
-    0
+    u64::from((before ^ state.fpscr) & 0x0337_0000 != 0)
 }
 
 fn fill(seed: u64) -> Window {

@@ -58,9 +58,12 @@ extern "sysv64" fn get_fpscr(state: &mut CpuState, _: u64, _: u64, _: u64, _: u6
     interp::read_fpscr(state).into()
 }
 
+/// 1 when the modes that translations are keyed by (FZ, DN, LEN, STRIDE) have changed, else 0.
 extern "sysv64" fn set_fpscr(state: &mut CpuState, _: u64, value: u64, _: u64, _: u64) -> u64 {
+    const MODES: u32 = 0x0337_0000;
+    let before = state.fpscr;
     interp::write_fpscr(state, value as u32);
-    0
+    u64::from((before ^ state.fpscr) & MODES != 0)
 }
 
 /// An integer operation without memory accesses.

@@ -403,6 +403,11 @@ impl Asm {
         self.op(Enc::new(0xd3), op as u8, Rm::Reg(dst));
     }
 
+    /// 64-bit shift by cl.
+    pub fn shift_cl64(&mut self, op: Sh, dst: u8) {
+        self.op(Enc::new(0xd3).w(), op as u8, Rm::Reg(dst));
+    }
+
     /// `lea dst, [m]`, 32-bit result.
     pub fn lea(&mut self, dst: u8, m: Mem) {
         self.op(Enc::new(0x8d), dst, m.into());

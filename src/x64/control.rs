@@ -1,7 +1,7 @@
 //! Exits, joins, calls and returns.
 
 use super::asm::{Cc, Enc, Mem, Rm};
-use super::emit::{Cold, Emitter, SoftArg, SoftDst};
+use super::emit::{Cold, Emitter, FlagState, SoftArg, SoftDst};
 use super::flags::Test;
 use super::regs::{RAX, RCX, RDX, RSP, disp, reg_disp};
 use super::stubs::{Helper, helper_disp};
@@ -32,9 +32,16 @@ impl Emitter<'_> {
             }
             Op::Jump => {
                 if self.at > 0 && self.block.insts[self.at - 1].op == Op::SetFpscr {
+                    // eax says whether the mode that translations are keyed by has changed.
                     self.spill_for(Flags::NZCV);
-                    self.asm.mov_ri(RAX, inst.imm);
-                    return self.jump_helper(Helper::ExitFpscr);
+                    self.asm.test_rr(RAX, RAX);
+                    self.clobbered();
+                    let label = self.asm.new_label();
+                    self.asm.jcc(Cc::Ne, label);
+                    self.cold.push(Cold::Fpscr {
+                        label,
+                        target: inst.imm,
+                    });
                 }
                 self.spill_for((self.opts.live_at)(inst.imm));
                 self.link_jump(inst.imm);
@@ -166,17 +173,11 @@ impl Emitter<'_> {
 
     fn skip_unless(&mut self, inst: &Inst) {
         let label = inst.imm as usize;
-        let rest = &self.block.insts[self.at + 1..];
-        let len = rest
+        let join = self.block.insts[self.at + 1..]
             .iter()
             .position(|k| k.op == Op::Label && k.imm == inst.imm)
-            .unwrap_or(rest.len());
-        let clobbers = rest[..len].iter().any(may_clobber);
-        let at_join = self.live_after[(self.at + 1 + len).min(self.block.insts.len() - 1)];
-        if clobbers {
-            self.spill_for(at_join);
-        }
-        let test = self.test_cond(inst.cond, at_join);
+            .map_or(self.block.insts.len() - 1, |n| self.at + 1 + n);
+        let test = self.test_cond(inst.cond, self.live_after[join]);
         self.label_flags[label] = Some(self.flags);
         let l = self.labels[label];
         match test {
@@ -195,24 +196,39 @@ impl Emitter<'_> {
         }
     }
 
+    /// The end of a predicated run. Where the path through the run and the one around it have the flags that matter
+    /// in the same places, they stay there; otherwise each path stores its own.
     fn join(&mut self, label: usize) {
         let live = self.live_after[self.at];
-        if let Some(skipped) = self.label_flags[label]
-            && skipped != self.flags
-        {
-            self.spill_for(live);
-            // What was needed here had been put in memory before the skip as well.
-            debug_assert!(
-                skipped.mem.contains(live),
-                "{:?}: flags lost at a join",
-                self.block
-            );
-            self.flags.mem = Flags(self.flags.mem.0 & skipped.mem.0);
-            self.clobbered();
-            self.flags.float = false;
-        }
         let l = self.labels[label];
-        self.asm.bind(l);
+        let around = self.label_flags[label].unwrap_or(self.flags);
+        let through = self.flags;
+        if let Some(both) = meet(through, around, live) {
+            self.flags = both;
+            self.asm.bind(l);
+            return self.forget_homes();
+        }
+        self.spill_for(live);
+        let through = self.flags;
+        if around.mem.contains(live) {
+            self.asm.bind(l);
+        } else {
+            let joined = self.asm.new_label();
+            self.asm.jmp(joined);
+            self.asm.bind(l);
+            self.flags = around;
+            // No value survives the join, so rax is free here.
+            self.gpr_holds = [Value::NONE; 16];
+            self.spill_for(live);
+            self.asm.bind(joined);
+        }
+        self.flags = FlagState {
+            eflags: Flags::NONE,
+            mem: Flags(through.mem.0 & (around.mem | self.flags.mem).0) | live,
+            inverted: false,
+            float: false,
+            fp_cmp: false,
+        };
         self.forget_homes();
     }
 
@@ -324,6 +340,12 @@ impl Emitter<'_> {
                     self.store_pc(pc, it);
                     self.jump_helper(Helper::ExitAlign);
                 }
+                Cold::Fpscr { label, target } => {
+                    self.asm.bind(label);
+                    self.store_pc(target & !1, 0);
+                    self.asm.mov_ri(RAX, target);
+                    self.jump_helper(Helper::ExitFpscr);
+                }
                 Cold::Soft {
                     label,
                     back,
@@ -365,48 +387,23 @@ impl Emitter<'_> {
     }
 }
 
-/// Whether emitting `inst` may destroy EFLAGS although they hold flags that are needed.
-fn may_clobber(inst: &Inst) -> bool {
-    use Op::*;
-    let keeps = matches!(
-        inst.op,
-        InsnStart
-            | GetReg
-            | SetReg
-            | GetS
-            | SetS
-            | GetD
-            | SetD
-            | GetSys
-            | SetSys
-            | Const
-            | Const64
-            | Nop
-            | Not
-            | Add
-            | Lo
-            | Sext8
-            | Sext16
-            | Zext8
-            | Zext16
-            | Load8
-            | LoadS8
-            | Load16
-            | LoadS16
-            | Load32
-            | Load64
-            | LoadF32
-            | LoadF64
-            | Store8
-            | Store16
-            | Store32
-            | Store64
-            | StoreF32
-            | StoreF64
-            | BitsToF32
-            | F32ToBits
-            | BitsToF64
-            | F64ToBits
-    );
-    !keeps || !inst.flags.is_empty()
+/// The state in which two paths agree, if it has all of `live`.
+fn meet(a: FlagState, b: FlagState, live: Flags) -> Option<FlagState> {
+    let both = FlagState {
+        eflags: Flags(a.eflags.0 & b.eflags.0),
+        mem: Flags(a.mem.0 & b.mem.0),
+        inverted: a.inverted,
+        float: a.float,
+        fp_cmp: a.fp_cmp && b.fp_cmp,
+    };
+    let same_kind = a.float == b.float && a.inverted == b.inverted;
+    let eflags = if same_kind {
+        both.eflags
+    } else if a.float == b.float {
+        both.eflags - Flags::C
+    } else {
+        Flags::NONE
+    };
+    let both = FlagState { eflags, ..both };
+    (eflags | both.mem).contains(live).then_some(both)
 }

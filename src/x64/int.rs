@@ -148,7 +148,8 @@ impl Emitter<'_> {
                 self.finish_in(t);
             }
             Op::SSat | Op::USat => self.saturate(inst),
-            Op::Crc32 | Op::SSat16 | Op::USat16 | Op::Parallel | Op::Usada8 => self.int_helper(inst),
+            Op::Parallel => self.parallel(inst),
+            Op::Crc32 | Op::SSat16 | Op::USat16 | Op::Usada8 => self.int_helper(inst),
             _ => unreachable!("{:?} is not an integer operation", inst.op),
         }
     }
@@ -366,6 +367,9 @@ impl Emitter<'_> {
             if let (Some(k), None) = (self.imm(inst.b), self.imm(inst.a)) {
                 return self.sub_imm(inst.a, k);
             }
+            if !self.eflags_free() && self.imm(inst.b).is_none() {
+                return self.sub_keeping_flags(inst.a, inst.b);
+            }
             self.pre_clobber(Flags::NONE);
             self.alu2(Alu::Sub, inst.a, inst.b, false);
             return self.clobbered();
@@ -393,6 +397,29 @@ impl Emitter<'_> {
             self.alu2(Alu::Sub, inst.a, inst.b, false);
         }
         self.flags_set(inst.flags, true);
+    }
+
+    /// a - b as a + !b + 1: neither NOT nor LEA touches EFLAGS.
+    fn sub_keeping_flags(&mut self, a: Value, b: Value) {
+        let base = self.imm(a).is_none().then(|| self.reg(a));
+        let t = self.alloc_gpr();
+        self.copy_to(t, b);
+        self.asm.not(t);
+        let m = match (base, self.imm(a)) {
+            (Some(r), _) => Mem {
+                base: Some(r),
+                index: Some((t, 0)),
+                disp: 1,
+                addr32: false,
+                gs: false,
+            },
+            (None, k) => Mem::at(t, k.unwrap_or(0).wrapping_add(1) as i32),
+        };
+        let dst = self.def_hinted();
+        self.asm.lea(dst.unwrap_or(t), m);
+        if dst.is_none() && !self.unused() {
+            self.def_in(t);
+        }
     }
 
     fn sub_imm(&mut self, a: Value, k: u32) {
@@ -537,6 +564,25 @@ impl Emitter<'_> {
             }
             return self.asm.lea(dst, m);
         }
+        let count = match inst.op {
+            Op::Shl => Some(0x66),
+            Op::Shr if n < 32 => Some(0xf2),
+            Op::Sar if n < 32 => Some(0xf3),
+            _ => None,
+        };
+        if let (Some(prefix), true, true, false) = (
+            count,
+            inst.flags.is_empty(),
+            self.opts.host.bmi2,
+            self.eflags_free(),
+        ) {
+            // SHLX, SHRX, SARX leave EFLAGS alone; they want the count in a register.
+            let a = self.rm_or_const(inst.a);
+            let c = self.alloc_gpr();
+            self.asm.mov_ri(c, u32::from(n));
+            let dst = self.def_over(inst.a);
+            return self.asm.vex(Enc::of(0xf7).prefix(prefix).map(2), dst, c, a);
+        }
         self.pre_clobber(inst.flags);
         if inst.op == Op::Rrx {
             self.ensure_carry(false);
@@ -589,28 +635,18 @@ impl Emitter<'_> {
 
     /// Shift by the bottom byte of a register, ARM's rules for amounts of 32 and more.
     fn shift_reg(&mut self, inst: &Inst) {
-        if inst.flags.intersects(Flags::C) {
-            return self.int_helper(inst);
-        }
         self.pre_clobber(inst.flags);
+        if inst.flags.intersects(Flags::C) {
+            return self.shift_reg_carry(inst);
+        }
         self.take(RCX);
         let t = self.alloc_gpr();
-        match self.imm(inst.b) {
-            Some(k) => self.asm.mov_ri(RCX, k & 0xff),
-            None => {
-                // sil, dil and the like need the byte form's REX prefix.
-                let amount = self.rm(inst.b);
-                self.asm.op(Enc::of(0xb6).byte(), RCX, amount);
-            }
-        }
+        self.amount_in_ecx(inst.b);
         self.copy_to(t, inst.a);
         match inst.op {
             Op::RorReg => self.asm.shift_cl(Sh::Ror, t),
             Op::SarReg => {
-                self.asm.alu_i(Alu::Cmp, Rm::Reg(RCX), 31);
-                let fits = self.jcc_over(Cc::Be);
-                self.asm.mov_ri(RCX, 31);
-                self.asm.bind(fits);
+                self.clamp_ecx(31);
                 self.asm.shift_cl(Sh::Sar, t);
             }
             op => {
@@ -623,11 +659,77 @@ impl Emitter<'_> {
             }
         }
         self.clobbered();
-        if !inst.flags.is_empty() {
+        self.nz_after(t, inst.flags);
+        self.finish_in(t);
+    }
+
+    /// The same with the carry out, which an amount of zero leaves as it was: the bit that a 64-bit shift has moved
+    /// just past the word's end.
+    fn shift_reg_carry(&mut self, inst: &Inst) {
+        if self.flags.eflags.contains(Flags::C) && !self.flags.mem.contains(Flags::C) {
+            self.spill_flags(Flags::C);
+        }
+        self.take(RCX);
+        let t = self.alloc_gpr();
+        self.amount_in_ecx(inst.b);
+        self.copy_to(t, inst.a);
+        let carry_bit = match inst.op {
+            Op::ShlReg => {
+                self.clamp_ecx(63);
+                self.asm.shift_cl64(Sh::Shl, t);
+                32
+            }
+            Op::RorReg => {
+                self.asm.shift_cl(Sh::Ror, t);
+                31
+            }
+            op => {
+                self.clamp_ecx(63);
+                self.asm.shift_i64(Sh::Shl, t, 32);
+                self.asm
+                    .shift_cl64(if op == Op::ShrReg { Sh::Shr } else { Sh::Sar }, t);
+                31
+            }
+        };
+        self.asm.test_rr(RCX, RCX);
+        let unchanged = self.jcc_over(Cc::E);
+        // bt t, carry_bit
+        self.asm.op(Enc::of(0xba).w(), 4, Rm::Reg(t));
+        self.asm.ops.push(carry_bit);
+        self.asm.setcc(Cc::B, Mem::state(C).into());
+        self.asm.bind(unchanged);
+        match inst.op {
+            Op::ShlReg => self.asm.op(Enc::new(0x8b), t, Rm::Reg(t)),
+            Op::RorReg => {}
+            _ => self.asm.shift_i64(Sh::Shr, t, 32),
+        }
+        self.clobbered();
+        self.flags.mem = self.flags.mem | Flags::C;
+        let nz = inst.flags - Flags::C;
+        if !nz.is_empty() {
             self.asm.test_rr(t, t);
-            self.flags_set(inst.flags, false);
+            self.flags_set(nz, false);
         }
         self.finish_in(t);
+    }
+
+    /// The bottom byte of `b` in ecx, which has been taken.
+    fn amount_in_ecx(&mut self, b: Value) {
+        match self.imm(b) {
+            Some(k) => self.asm.mov_ri(RCX, k & 0xff),
+            None => {
+                // sil, dil and the like need the byte form's REX prefix.
+                let amount = self.rm(b);
+                self.asm.op(Enc::of(0xb6).byte(), RCX, amount);
+            }
+        }
+    }
+
+    fn clamp_ecx(&mut self, max: u32) {
+        self.asm.alu_i(Alu::Cmp, Rm::Reg(RCX), max);
+        let fits = self.jcc_over(Cc::Be);
+        self.asm.mov_ri(RCX, max);
+        self.asm.bind(fits);
     }
 
     fn rm_or_const(&mut self, v: Value) -> Rm {
@@ -996,6 +1098,62 @@ impl Emitter<'_> {
         self.asm.bind(done);
         self.clobbered();
         self.finish_in(t);
+    }
+
+    /// The parallel additions and subtractions that string routines live on, in XMM registers; the rest in Rust.
+    fn parallel(&mut self, inst: &Inst) {
+        const SIGNED_SAT: u8 = 1;
+        const UNSIGNED: u8 = 3;
+        const UNSIGNED_SAT: u8 = 4;
+        let (kind, op) = (inst.aux >> 3, inst.aux & 7);
+        let half = op == 0 || op == 3;
+        let sub = op == 3 || op == 5;
+        if matches!(op, 1 | 2) || !matches!(kind, UNSIGNED | SIGNED_SAT | UNSIGNED_SAT) {
+            return self.int_helper(inst);
+        }
+        let e = |opcode: u8| Enc::of(opcode).prefix(0x66);
+        let (a, b) = (self.rm_or_const(inst.a), self.rm_or_const(inst.b));
+        let (x, y) = (self.alloc_xmm(), self.alloc_xmm());
+        self.asm.op(e(0x6e), x, a);
+        self.asm.op(e(0x6e), y, b);
+        // PADDB, PSUBB, their saturating forms; the halfword form is the next opcode.
+        let base = match (kind, sub) {
+            (UNSIGNED, false) => 0xfc,
+            (UNSIGNED, true) => 0xf8,
+            (SIGNED_SAT, false) => 0xec,
+            (SIGNED_SAT, true) => 0xe8,
+            (_, false) => 0xdc,
+            (_, true) => 0xd8,
+        };
+        if kind == UNSIGNED {
+            // GE: no borrow is a >= b; a carry is a sum below a. Both come from an unsigned maximum.
+            let z = self.alloc_xmm();
+            self.asm.op(Enc::of(0x28), z, Rm::Reg(x));
+            let (max, eq) = if half {
+                (e(0x3e).map(2), e(0x75))
+            } else {
+                (e(0xde), e(0x74))
+            };
+            if sub {
+                self.asm.op(max, z, Rm::Reg(y));
+                self.asm.op(eq, z, Rm::Reg(x));
+                self.asm.op(e(base + u8::from(half)), x, Rm::Reg(y));
+            } else {
+                self.asm.op(e(base + u8::from(half)), x, Rm::Reg(y));
+                // max(sum, a) == sum means no carry: complement.
+                self.asm.op(max, z, Rm::Reg(x));
+                self.asm.op(eq, z, Rm::Reg(x));
+                self.asm.op(eq, y, Rm::Reg(y));
+                self.asm.op(Enc::of(0x57), z, Rm::Reg(y));
+            }
+            self.asm.op(e(0x7e), z, Mem::state(GE).into());
+        } else {
+            self.asm.op(e(base + u8::from(half)), x, Rm::Reg(y));
+        }
+        if !self.unused() {
+            let dst = self.def();
+            self.asm.op(e(0x7e), x, Rm::Reg(dst));
+        }
     }
 
     /// An operation done by the run time in Rust.
