@@ -39,7 +39,7 @@ SCRIPTS = {
     "dnsdomainname": "b dnsdomainname >/dev/null 2>&1; echo ran",
     "dos2unix": "printf 'a\\r\\nb\\r\\n' >d; b dos2unix d; od -c d",
     "dpkg": "mkdir -p db/info db/updates; : >db/status; b dpkg --help 2>&1 | head -n 3 | tail -n 1",
-    "dpkg-deb": "b dpkg-deb -c pkg.deb; b dpkg-deb -f pkg.deb Package; b dpkg-deb -x pkg.deb out; cat out/etc/hello",
+    "dpkg-deb": "b dpkg-deb -c pkg.deb; b dpkg-deb -f pkg.deb; b dpkg-deb -x pkg.deb out; cat out/etc/hello",
     "du": "b du -b text 2>/dev/null || b du -s dir >/dev/null; echo $?",
     "echo": "b echo -e 'a\\tb\\0101'; b echo -n x; b echo",
     "ed": "printf '2,3d\\n1s/a/A/g\\n,p\\nQ\\n' | b ed text | head -n 4",

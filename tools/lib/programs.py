@@ -194,7 +194,7 @@ BASH = {
     "here-string": "read -ra w <<<'one two three'; echo ${w[2]}; cat <<<\"$(tr a-z A-Z <<<abc)\"; exec {fd}<text; read -u $fd l; echo $l",
     "arithmetic": "((x = 5, y = x ** 3)); echo $y $((16#ff)) $((2#1011)) $((x > 3 ? 1 : 0)); for ((i = 0, s = 0; i < 5000; i++)); do ((s ^= i * 2654435761)); done; echo $s; let 'z = 7 % 4'; echo $z",
     "job-control": "set -m; sleep 2 & sleep 1 & jobs | wc -l; wait -n; echo $?; wait; (sleep 5; :) & kill -STOP %%; sleep 0.5; jobs | grep -c Stopped; kill -KILL %%; sleep 0.3; jobs >/dev/null 2>&1; echo ${#DIRSTACK[@]}",
-    "select-and-brace": "echo {a..e} {1..10..3} pre{x,y}post; echo 2 | { select c in one two; do echo $c; break; done 2>/dev/null; }; shopt -s extglob nullglob; echo !(text*|words*|binary*) *.none",
+    "select-and-brace": "echo {a..e} {1..10..3} pre{x,y}post; echo 2 | { select c in one two; do echo $c; break; done 2>/dev/null; }; shopt -s extglob nullglob; eval 'echo !(text*|words*|binary*) *.none'",
     "nameref": "f() { declare -n r=$1; r+=(new); }; arr=(a); f arr; echo ${arr[@]}; declare -i n=5+5; echo $n; declare -r c=1; (c=2) 2>/dev/null; echo $?",
 }
 # Typed at an interactive bash on a pseudo-terminal.
@@ -208,7 +208,13 @@ PYTHON_RUN = """import os, sys, unittest, warnings
 warnings.simplefilter("ignore")
 from test import support
 support.verbose = 0
-suite = unittest.defaultTestLoader.loadTestsFromName("test.test_%s")
+# Need other accounts, or a device.
+out_of_reach = ("test_user", "test_group", "VSOCK", "GetServBy")
+def tests(suite):
+    for t in suite:
+        yield from tests(t) if isinstance(t, unittest.TestSuite) else [t]
+loaded = unittest.defaultTestLoader.loadTestsFromName("test.test_%s")
+suite = unittest.TestSuite(t for t in tests(loaded) if not any(o in t.id() for o in out_of_reach))
 with open(os.devnull, "w") as null:
     result = unittest.TextTestRunner(stream=null, buffer=True).run(suite)
 print(result.testsRun, "run", sorted(t.id() for t, _ in result.failures + result.errors))
@@ -236,7 +242,7 @@ LUA = {
     "tables": "lua5.4 -e 't={} for i=1,2000 do t[i]=(i*7919)%2003 end table.sort(t) print(t[1],t[1000],t[2000],#t,table.concat(t,\",\",1,5))'",
     "strings": "lua5.4 -e 'for l in io.lines(\"text\") do for w in l:gmatch(\"%a+\") do n=(n or 0)+#w end end print(n, (\"x\"):rep(3,\"-\"), string.format(\"%q %5.2f %x\",\"a\\n\",math.pi,255), (\"hello\"):gsub(\"l\",\"L\"))'",
     "numbers": "lua5.4 -e 'print(1//0.0, 7//2, -7//2, 7%-3, 2^53, math.maxinteger+1, 1e15, 0x7fffffffffffffff, 3|4, ~0, 1<<62, math.tointeger(3.0), 10/2) local s=0 for i=1,300000 do s=s+i%7*0.5 end print(s)'",
-    "coroutines": "lua5.4 -e 'local function gen(n) return coroutine.wrap(function() for i=1,n do coroutine.yield(i*i) end end) end local s=0 for v in gen(1000) do s=s+v end print(s) print(pcall(error,{1})) print(select(\"#\",table.unpack({1,nil,3},1,3)))'",
+    "coroutines": "lua5.4 -e 'local function gen(n) return coroutine.wrap(function() for i=1,n do coroutine.yield(i*i) end end) end local s=0 for v in gen(1000) do s=s+v end print(s) print((pcall(error,{1}))) print(select(\"#\",table.unpack({1,nil,3},1,3)))'",
     "closures": "lua5.4 -e 'local function fib(n) if n<2 then return n end return fib(n-1)+fib(n-2) end print(fib(22)) print(os.date(\"!%F\",86400), os.getenv(\"HOME\")~=nil) f=io.popen(\"echo piped\") print(f:read(\"a\"))'",
 }
 SQLITE = {
@@ -248,7 +254,7 @@ TEXT_TOOLS = {
     "gawk": {
         "words": "gawk '{for(i=1;i<=NF;i++) n[$i]++} END {PROCINFO[\"sorted_in\"]=\"@val_num_desc\"; for(w in n) print w, n[w]}' text | sort | head -n 20",
         "functions": "gawk 'function f(n) { return n < 2 ? n : f(n-1) + f(n-2) } BEGIN { print f(20), substr(\"hello\", 2, 3), index(\"abc\", \"c\"), strtonum(\"0x1F\"), gensub(/(a)(b)/, \"\\\\2\\\\1\", \"g\", \"abab\"); printf \"%d %.4e %c|%-5s|\\n\", 3.9, 12345.678, 65, \"x\"; print strftime(\"%F\", 0, 1), and(12, 10), lshift(1, 10) }'",
-        "numbers": "gawk '{ s += $1; q += $1 * $1 } END { printf \"%d %.6f %g\\n\", s, q / NR, sqrt(q) ; print length(2^53), 1e6 * 1e6, int(-3.7), exp(1) > 2.718, atan2(0, -1) }' numbers",
+        "numbers": "gawk '{ s += $1; q += $1 * $1 } END { printf \"%d %.6f %g\\n\", s, q / NR, sqrt(q) ; print length(2^53), 1e6 * 1e6, int(-3.7), (exp(1) > 2.718), atan2(0, -1) }' numbers",
         "pipes": "gawk 'BEGIN { while ((\"sort -n numbers\" | getline l) > 0) if (++n <= 3) print l; print \"b\\na\" | \"sort\"; close(\"sort\"); c = \"cat\"; print \"two-way\" |& c; close(c, \"to\"); c |& getline x; print x }'",
     },
     "sed": {
@@ -277,7 +283,7 @@ OPENSSL = {
     "digests": "for d in md5 sha1 sha224 sha256 sha384 sha512 sha3-256 blake2b512 sm3 ripemd160; do openssl dgst -$d text binary; done; openssl dgst -sha256 -hmac key text",
     "ciphers": "for c in aes-128-cbc aes-256-ctr aes-256-ofb camellia-256-cbc chacha20 aria-128-cbc sm4-cbc des-ede3-cbc; do openssl enc -$c -K $(printf '%064d' 7 | cut -c1-$(case $c in *128*|sm4*) echo 32;; des*) echo 48;; *) echo 64;; esac)) -iv $(printf '%032d' 5 | cut -c1-$(case $c in des*) echo 16;; *) echo 32;; esac)) -in binary -out e; md5sum e; done; openssl enc -aes-256-cbc -pbkdf2 -k pass -in text -out e && openssl enc -d -aes-256-cbc -pbkdf2 -k pass -in e | cmp - text && echo same",
     "keys": "openssl genrsa -out k 1024 2>/dev/null; openssl dgst -sha256 -sign k -out s text; openssl rsa -in k -pubout -out p 2>/dev/null; openssl dgst -sha256 -verify p -signature s text; openssl ecparam -name prime256v1 -genkey -noout -out e; openssl dgst -sign e -out s2 text; openssl ec -in e -pubout -out ep 2>/dev/null; openssl dgst -verify ep -signature s2 text; openssl genpkey -algorithm ed25519 -out d; openssl pkey -in d -noout && echo ok; openssl prime 1000000007; openssl rand 32 | wc -c; openssl passwd -6 -salt abc pass; rm -f k s p e s2 ep d",
-    "tls": "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c -subj /CN=localhost -days 2 2>/dev/null; openssl s_server -accept 127.0.0.1:8443 -key k -cert c -quiet -naccept 2 -www >/dev/null 2>&1 & p=$!; n=0; for v in -tls1_3 -tls1_2; do until echo Q | openssl s_client -connect 127.0.0.1:8443 -CAfile c $v >out 2>/dev/null || [ $n -gt 40 ]; do n=$((n+1)); sleep 0.2; done; grep -E '^ *(Protocol *:|Verify return code|New, )' out | sort -u | head -n 3; done; wait $p; echo $?; rm -f k c out",
+    "tls": "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c -subj /CN=localhost -days 2 2>/dev/null; openssl s_server -accept 127.0.0.1:8443 -key k -cert c -quiet -naccept 2 -www >/dev/null 2>&1 & p=$!; n=0; for v in -tls1_3 -tls1_2; do until echo Q | openssl s_client -connect 127.0.0.1:8443 -CAfile c $v >out 2>/dev/null || [ $n -gt 40 ]; do n=$((n+1)); sleep 0.2; done; grep -oE 'New, .*|Verify return code.*' out | sort -u; done; wait $p; echo $?; rm -f k c out",
 }
 GIT = {
     "clone": "export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE='2024-01-01T00:00:00Z' GIT_COMMITTER_DATE='2024-01-01T00:00:00Z' GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@a; git init -q -b main r; cp -r dir text r; cd r; git add .; git commit -q -m first; sed -i 's/fox/cat/' text; git commit -q -am second; git checkout -q -b side HEAD~1; echo new >new; git add new; git commit -q -m side; git checkout -q main; git merge -q -m merged side; git log --format='%H %s' --graph; git diff HEAD~1 --stat; cd ..; git clone -q r c; cd c; git log --oneline | wc -l; git fsck 2>/dev/null; git status --short; git gc -q; git count-objects -v | grep -v size; git blame -s text | md5sum; git archive HEAD | tar -t; git rev-parse HEAD^{tree}",

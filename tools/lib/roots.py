@@ -10,7 +10,7 @@ ETC = {
     "group": "root:x:0:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\n",
-    "services": "http 80/tcp\nhttps 443/tcp\ndomain 53/udp\n",
+    "services": "echo 7/tcp\necho 7/udp\ndaytime 13/tcp\ndaytime 13/udp\nqotd 17/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\n",
     "protocols": "ip 0 IP\ntcp 6 TCP\nudp 17 UDP\n",
 }
 

@@ -8,7 +8,7 @@ shift 5
 mount -t proc proc /proc
 # The same path for every case and tool, so that it may show in the output.
 case=/tmp/emu-case
-mkdir -p $case "$root$case"
+mkdir -p $case
 mount --bind "$dir" $case
 case $mode in
 emu)
@@ -24,5 +24,6 @@ qemu)
 esac
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
+mkdir -p "$root$case"
 mount --bind "$dir" "$root$case"
 exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' $case "$@"
