@@ -147,8 +147,8 @@ fn system_calls_cannot_reach_past_the_window() {
             .stdin(Stdio::piped())
             .spawn()
             .expect("emu starts");
-        let written = std::io::Write::write_all(child.stdin.as_mut().expect("a pipe"), &[0xaa; 4096]);
-        assert!(written.is_ok());
+        // Fails if the guest has been refused, and has exited, by now.
+        let _ = std::io::Write::write_all(child.stdin.as_mut().expect("a pipe"), &[0xaa; 4096]);
         let status = child.wait().expect("emu ends");
         std::fs::remove_file(path).expect("removed");
         assert_eq!(
