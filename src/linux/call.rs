@@ -8,7 +8,7 @@ use super::path::{self, HostPath, Purpose};
 use super::process::Process;
 use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
-use super::{guest, raw, strace};
+use super::{fs, guest, raw, strace};
 
 /// What a handler works on: the thread that made the call.
 pub struct SyscallContext<'a> {
@@ -65,7 +65,7 @@ fn run(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> Sysc
     match row.handler {
         Handler::Pass(host) => pass(ctx, row, host, args, false).into(),
         Handler::Block(host) => pass(ctx, row, host, args, true).into(),
-        Handler::Call(f) => match check_ranges(row, args) {
+        Handler::Call(f) => match check_arguments(ctx, row, args) {
             Ok(()) => f(ctx, args).into(),
             Err(e) => Err(e).into(),
         },
@@ -91,10 +91,13 @@ fn span(arg: Arg, args: &[u32; 6]) -> Option<(u64, bool)> {
     }
 }
 
-/// Every pointer with a known extent lies in the guest's window.
-fn check_ranges(row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
+/// Every pointer with a known extent lies in the guest's window, and no descriptor is the emulator's own.
+fn check_arguments(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
     let mut word = 0;
     for &arg in row.args {
+        if matches!(arg, Arg::Fd | Arg::DirFd) {
+            guest_fd(ctx, args[word])?;
+        }
         if let Some((len, writes)) = span(arg, args)
             && args[word] != 0
         {
@@ -103,6 +106,14 @@ fn check_ranges(row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
         word += arg.words();
     }
     Ok(())
+}
+
+/// A descriptor argument as the host wants it; the emulator's own are none of the guest's.
+fn guest_fd(ctx: &SyscallContext<'_>, value: u32) -> Result<u64, Errno> {
+    if fs::is_hidden(ctx.process, value as i32) {
+        return Err(Errno::EBADF);
+    }
+    Ok(signed(value))
 }
 
 fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
@@ -132,7 +143,8 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
                 word += 1;
                 continue;
             }
-            Arg::Int | Arg::Fd | Arg::DirFd | Arg::Sig => i64::from(value as i32) as u64,
+            Arg::Fd | Arg::DirFd => guest_fd(ctx, value)?,
+            Arg::Int | Arg::Sig => i64::from(value as i32) as u64,
             Arg::Uint | Arg::Hex | Arg::Mode | Arg::Flags(_) | Arg::Len => value.into(),
             Arg::Off64 => join(value, args[word + 1]),
             Arg::Path => translate(true, Purpose::Look)?,

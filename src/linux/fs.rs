@@ -87,12 +87,9 @@ pub fn is_hidden(process: &Process, fd: i32) -> bool {
     own.contains(&Some(fd)) || is_sysroot_fd(process, fd)
 }
 
-pub fn close(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    if is_hidden(ctx.process, a[0] as i32) {
-        return Err(Errno::EBADF);
-    }
+pub fn close(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     dir::forget(a[0]);
-    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_close, &[signed(a[0])]) }.map(|_| 0)
 }
 
@@ -122,21 +119,15 @@ pub fn close_range(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     Ok(0)
 }
 
-pub fn dup2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    if is_hidden(ctx.process, a[1] as i32) {
-        return Err(Errno::EBADF);
-    }
+pub fn dup2(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     dir::forget(a[1]);
-    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_dup2, &[signed(a[0]), signed(a[1])]) }.map(|fd| fd as u32)
 }
 
-pub fn dup3(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    if is_hidden(ctx.process, a[1] as i32) {
-        return Err(Errno::EBADF);
-    }
+pub fn dup3(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     dir::forget(a[1]);
-    // SAFETY: no pointers; the emulator's own descriptors were excluded.
+    // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_dup3, &[signed(a[0]), signed(a[1]), a[2].into()]) }.map(|fd| fd as u32)
 }
 

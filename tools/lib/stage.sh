@@ -24,6 +24,8 @@ qemu)
 esac
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mkdir -p "$root$case"
+# In this namespace only: a directory of that name in a sysroot would come before the real one.
+mount -t tmpfs tmp "$root/tmp"
+mkdir "$root$case"
 mount --bind "$dir" "$root$case"
 exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' $case "$@"
