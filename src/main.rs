@@ -3,7 +3,7 @@
 use emu::cli::{self, Config, EnvEdit, Found};
 use emu::cpu::model::Model;
 use emu::diag::{log, stats};
-use emu::exec::{self, ExecConfig};
+use emu::exec::{self, ClockFunction, ExecConfig};
 use emu::linux::process::{Image, Process, Settings};
 use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
 use emu::mem::{Space, SpaceConfig};
@@ -101,6 +101,7 @@ fn run(config: Config, model: &'static Model) -> ! {
         soft_fp: config.strict_fp,
         one_insn: config.one_insn_per_block,
         unlinked: config.log.contains(log::Items::EXEC),
+        clocks: clock_functions(start.process.vdso),
         ..ExecConfig::new(model)
     };
     let machine = exec::init(&exec)
@@ -125,6 +126,20 @@ fn run(config: Config, model: &'static Model) -> ! {
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::run(process, machine)
+}
+
+/// The clock functions of the vDSO at guest address `vdso`.
+fn clock_functions(vdso: u32) -> Vec<ClockFunction> {
+    let functions = load::vdso::FUNCTIONS.iter();
+    let with_code = functions.filter_map(|f| {
+        let code = load::vdso::IMAGE.get(f.offset as usize..)?.first_chunk()?;
+        Some(ClockFunction {
+            pc: vdso + f.offset,
+            number: f.number,
+            code: *code,
+        })
+    });
+    with_code.collect()
 }
 
 /// What /proc/self/exe is to say: the file that was opened, links followed, as the guest's paths name it.

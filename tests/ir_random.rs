@@ -66,10 +66,10 @@ fn every_operation_is_generated() {
         })
         .map(|i| i.op)
         .collect();
-    // A new mode ends a block by a jump: the back end's own test writes FPSCR.
+    // A new mode ends a block by a jump: the back end's own test writes FPSCR. The oracle has no clock.
     let missing: Vec<&Op> = Op::ALL
         .iter()
-        .filter(|op| !seen.contains(op) && **op != Op::SetFpscr)
+        .filter(|op| !seen.contains(op) && !matches!(op, Op::SetFpscr | Op::ClockCall))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

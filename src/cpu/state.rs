@@ -76,7 +76,7 @@ pub struct CpuState {
     pub helpers: [u64; 32],
     /// Spill slots of the register allocator, 64 bits each.
     pub spill: [u64; 32],
-    /// Host MXCSR of the run loop.
+    /// MXCSR as it was at the last entry to translated code.
     pub host_mxcsr: u32,
     pub pad2: u32,
     /// Opaque pointer of the owning machine, for helpers.

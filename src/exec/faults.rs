@@ -78,7 +78,7 @@ pub fn capture(it: &mut Interrupted<'_>, row: &Row, why: Captured) {
     state.thumb = u8::from(row.thumb);
     state.it = row.it;
     state.jit_sp = it.reg(libc::REG_RSP);
-    // The exit below loads the run loop's MXCSR, so the guest's sticky bits are kept here.
+    // The exit below leaves out what other exits do: keep the guest's sticky bits.
     if let Some(fp) = fp_regs(it) {
         state.mxcsr = fp.mxcsr;
     }

@@ -11,11 +11,12 @@ type Function = extern "sysv64" fn(&mut CpuState, u64, u64, u64, u64) -> u64;
 
 /// The Rust functions by [`Helper`].
 #[rustfmt::skip]
-const FUNCTIONS: [(Helper, Function); 4] = [
-    (Helper::FpOp,     fp_op),
-    (Helper::GetFpscr, get_fpscr),
-    (Helper::SetFpscr, set_fpscr),
-    (Helper::IntOp,    int_op),
+const FUNCTIONS: [(Helper, Function); 5] = [
+    (Helper::FpOp,      fp_op),
+    (Helper::GetFpscr,  get_fpscr),
+    (Helper::SetFpscr,  set_fpscr),
+    (Helper::IntOp,     int_op),
+    (Helper::ClockCall, clock_call),
 ];
 
 /// Fills the table of entry points in `state`.
@@ -69,6 +70,12 @@ extern "sysv64" fn set_fpscr(state: &mut CpuState, _: u64, value: u64, _: u64, _
 /// An integer operation without memory accesses.
 extern "sysv64" fn int_op(state: &mut CpuState, packed: u64, a: u64, b: u64, c: u64) -> u64 {
     interp::eval(&unpack(packed), [a, b, c], state)
+}
+
+/// A clock function of the vDSO.
+extern "sysv64" fn clock_call(_: &mut CpuState, packed: u64, a: u64, b: u64, _: u64) -> u64 {
+    let result = super::clocks::call(unpack(packed).imm, a as u32, b as u32);
+    (result as u32).into()
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl Jit {
             line(format_args!("{pc:08x} {}", if thumb { "T" } else { "A" }));
         }
         let thread = &*self.thread;
-        thread.go_in();
+        thread.go_in(self.runtime.is_single_threaded());
         if thread.epoch.get() != self.runtime.epoch() {
             // The cache starts again: the address means nothing any more.
             thread.come_out();

@@ -3,6 +3,7 @@
 //! [`jit`] is the run loop behind the [`machine::Machine`] that the system layer sees; [`runtime`] is what a
 //! process's threads share; [`translate`] makes blocks; [`signals`] and [`faults`] are the host's signal handler.
 
+mod clocks;
 mod faults;
 mod helpers;
 mod jit;
@@ -17,6 +18,7 @@ use crate::cache::arena::Place;
 use crate::cpu::location::FpKey;
 use crate::cpu::model::{Features, Model};
 use crate::cpu::state::CpuState;
+pub use crate::lift::ClockFunction;
 use crate::lift::Context;
 use crate::{mem, x64};
 pub use jit::Jit;
@@ -60,6 +62,8 @@ pub struct ExecConfig {
     pub one_insn: bool,
     /// Blocks are never linked: each is entered from the run loop (`-d exec`).
     pub unlinked: bool,
+    /// Clock functions of the vDSO that are answered without a system call.
+    pub clocks: Vec<ClockFunction>,
     /// Where to put code memory; anywhere if not given.
     pub place: Option<Place>,
 }
@@ -72,6 +76,7 @@ impl ExecConfig {
             precise_flags: false,
             one_insn: false,
             unlinked: false,
+            clocks: Vec::new(),
             place: None,
         }
     }
@@ -86,6 +91,7 @@ static MODE: OnceLock<FpMode> = OnceLock::new();
 /// See [`InitError`].
 pub fn init(config: &ExecConfig) -> Result<(), InitError> {
     let mut context = Context::new(&config.model);
+    context.clocks.clone_from(&config.clocks);
     if config.one_insn {
         context.max_insns = 1;
     }

@@ -216,6 +216,11 @@ impl Runtime {
         self.base() + u64::from(self.sentinel)
     }
 
+    /// Whether the calling thread, which is registered, is the only one. Only it can change that.
+    pub fn is_single_threaded(&self) -> bool {
+        self.thread_count.load(Ordering::Relaxed) < 2
+    }
+
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
@@ -369,7 +374,7 @@ impl Runtime {
     /// Makes every other thread see the code as it is now before it executes more of it.
     fn synchronise(&self) {
         const PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 5;
-        if self.thread_count.load(Ordering::Relaxed) < 2 {
+        if self.is_single_threaded() {
             return;
         }
         // SAFETY: membarrier takes no pointers.

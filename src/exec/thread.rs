@@ -227,10 +227,15 @@ impl Thread {
         unsafe { jump_table::look_up(base, form, location.target()) }
     }
 
-    /// Says that translated code is about to be entered. Sequentially consistent: afterwards either this thread
-    /// sees a new epoch, or whoever began that epoch sees this thread in translated code.
-    pub fn go_in(&self) {
-        self.in_code.swap(1, Ordering::SeqCst);
+    /// Says that translated code is about to be entered. With other threads, sequentially consistent: afterwards either
+    /// this thread sees a new epoch, or whoever began that epoch sees this thread in translated code.
+    #[inline]
+    pub fn go_in(&self, alone: bool) {
+        if alone {
+            self.in_code.store(1, Ordering::Relaxed);
+        } else {
+            self.in_code.swap(1, Ordering::SeqCst);
+        }
     }
 
     pub fn come_out(&self) {

@@ -412,6 +412,11 @@ ops! {
     /// FPSCR = a. Ends the block when the mode may change: follow it with `Jump`.
     SetFpscr None "i" CONTEXT;
 
+    // --- run time ---
+    /// Clock function of the vDSO, on the operands of the system call number `imm` of the same meaning (ARM EABI
+    /// numbers) and with its result: 0 or a negative errno. May write guest memory; a bad pointer is -EFAULT.
+    ClockCall I32 "ii" READ | WRITE | CONTEXT;
+
     // --- exits inside the block: leave when the condition holds, else go on ---
     /// To guest address `imm` (bit 0: T).
     ExitIf None "" CONTROL | READS_COND;

@@ -9,7 +9,7 @@
 //! instruction that writes flags. A lone predicated move is a `Select` instead.
 
 use super::decode::{Fetch, Fetched, decode_at};
-use super::{Context, Flow, Lifter, flags, intrinsic, kuser, system, vfp};
+use super::{Context, Flow, Lifter, clocks, flags, intrinsic, kuser, system, vfp};
 use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::cpu::model::Features;
@@ -102,6 +102,11 @@ pub fn translate_block(start: Location, fetch: &dyn Fetch, ctx: &Context) -> Blo
     if ctx.kuser
         && !start.thumb
         && let Some(block) = kuser::translate(start.pc)
+    {
+        return block;
+    }
+    if !start.thumb
+        && let Some(block) = clocks::translate(start.pc, fetch, &ctx.clocks)
     {
         return block;
     }

@@ -12,6 +12,7 @@
 mod alu;
 pub mod block;
 mod branch;
+mod clocks;
 pub mod decode;
 mod exclusive;
 pub mod flags;
@@ -25,6 +26,7 @@ mod vfp;
 mod vfp_vector;
 
 pub use block::translate_block;
+pub use clocks::ClockFunction;
 pub use decode::{Fetch, Fetched, decode_at};
 pub use flags::flags_live_at;
 pub use kuser::is_entry as is_kuser_entry;
@@ -46,6 +48,8 @@ pub struct Context {
     pub max_insns: usize,
     /// Whether blocks that start at a helper entry of the kuser page get its meaning directly.
     pub kuser: bool,
+    /// Clock functions of the vDSO whose meaning blocks get directly.
+    pub clocks: Vec<ClockFunction>,
 }
 
 /// Block length the translator uses.
@@ -58,6 +62,7 @@ impl Context {
             model: *model,
             max_insns: MAX_INSNS,
             kuser: true,
+            clocks: Vec::new(),
         }
     }
 }

@@ -96,7 +96,7 @@ pub struct ProcessImage {
     pub env: Range<u32>,
     /// /proc/self/auxv.
     pub auxv: Vec<u8>,
-    /// The vDSO's page; see [`vdso::intrinsics`](super::vdso::intrinsics).
+    /// The vDSO's page; see [`vdso::FUNCTIONS`](super::vdso::FUNCTIONS).
     pub vdso: u32,
     /// The page of signal return code; see [`sigreturn_page`].
     pub sigpage: u32,

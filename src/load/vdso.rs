@@ -1,39 +1,34 @@
 //! The guest's vDSO, and what the translator does at its entry points.
 //!
-//! `vdso.so` is built by `tools/build-vdso` from `fixtures/vdso/vdso.S`. A translator that meets one of the
-//! addresses of [`INTRINSICS`] calls the host's clock; one that doesn't runs the bytes there: the system call.
+//! `vdso.so` is built by `tools/build-vdso` from `fixtures/vdso/vdso.S`. A translator that meets one of
+//! the [`FUNCTIONS`] calls the host's clock; one that doesn't runs the bytes there: the system call.
 
 use crate::mem::Prot;
 
 /// The vDSO's bytes: one page when mapped.
 pub static IMAGE: &[u8] = include_bytes!("vdso.so");
 
-/// What a vDSO function does. Arguments and results are the guest's: r0 and r1 in, r0 out (0 or a negative errno).
+/// A function of the vDSO. Arguments and results are the guest's: r0 and r1 in, r0 out (0 or a negative errno).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Intrinsic {
-    /// r0 clock id, r1 pointer to struct timespec of two 32-bit words.
-    ClockGettime,
-    /// r0 clock id, r1 pointer to struct __kernel_timespec of two 64-bit words.
-    ClockGettime64,
-    /// r0 pointer to struct timeval of two 32-bit words, or 0; r1 pointer to struct timezone, or 0.
-    Gettimeofday,
-    /// r0 clock id, r1 pointer to struct timespec of two 32-bit words, or 0.
-    ClockGetres,
+pub struct Function {
+    pub name: &'static str,
+    /// Offset of its A32 code from the start of the vDSO.
+    pub offset: u32,
+    /// The ARM EABI's number of the system call that it stands for.
+    pub number: u32,
 }
 
-/// Offsets of the entry points (A32) from the start of the vDSO.
+const fn function(name: &'static str, offset: u32, number: u32) -> Function {
+    Function { name, offset, number }
+}
+
 #[rustfmt::skip]
-pub const INTRINSICS: [(u32, Intrinsic); 4] = [
-    (0x380, Intrinsic::ClockGettime),
-    (0x3a0, Intrinsic::Gettimeofday),
-    (0x3c0, Intrinsic::ClockGetres),
-    (0x3e0, Intrinsic::ClockGettime64),
+pub const FUNCTIONS: [Function; 4] = [
+    function("__vdso_clock_gettime",   0x380, 263),
+    function("__vdso_gettimeofday",    0x3a0,  78),
+    function("__vdso_clock_getres",    0x3c0, 264),
+    function("__vdso_clock_gettime64", 0x3e0, 403),
 ];
-
-/// The entry points as [`INTRINSICS`] has them.
-pub fn intrinsics() -> &'static [(u32, Intrinsic)] {
-    &INTRINSICS
-}
 
 /// The pages' permissions.
 pub(super) const PROT: Prot = Prot::READ.union(Prot::EXEC);
@@ -57,20 +52,20 @@ mod tests {
     fn symbols_versions_and_table_agree() {
         let elf = goblin::elf::Elf::parse(IMAGE).expect("an ELF file");
         assert_eq!(elf.soname, Some("linux-vdso.so.1"));
-        let names = [
-            ("__vdso_clock_gettime", Intrinsic::ClockGettime),
-            ("__vdso_gettimeofday", Intrinsic::Gettimeofday),
-            ("__vdso_clock_getres", Intrinsic::ClockGetres),
-            ("__vdso_clock_gettime64", Intrinsic::ClockGettime64),
-        ];
-        for (name, intrinsic) in names {
+        for function in FUNCTIONS {
+            let name = function.name;
             let sym = elf
                 .dynsyms
                 .iter()
                 .find(|s| elf.dynstrtab.get_at(s.st_name) == Some(name));
             let sym = sym.unwrap_or_else(|| panic!("{name} is missing"));
             assert!(sym.is_function());
-            assert!(INTRINSICS.contains(&(sym.st_value as u32, intrinsic)), "{name}");
+            assert_eq!(sym.st_value, function.offset.into(), "{name}");
+            // mov ip, r7; mov r7, #low byte of the number.
+            let at = function.offset as usize;
+            assert_eq!(IMAGE[at..at + 4], 0xe1a0_c007u32.to_le_bytes(), "{name}");
+            let low = 0xe3a0_7000 | function.number & 0xff;
+            assert_eq!(IMAGE[at + 4..at + 8], low.to_le_bytes(), "{name}");
         }
         let defs = elf.verdef.expect("versions");
         let version = |aux: goblin::elf::symver::Verdaux| elf.dynstrtab.get_at(aux.vda_name);

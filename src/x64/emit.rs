@@ -307,6 +307,7 @@ impl<'a> Emitter<'a> {
                 self.it = inst.imm2 as u8;
                 self.row(true, false);
             }
+            Op::ClockCall => self.clock_call(inst),
             op if op.effects() & effect::CONTROL != 0 => self.control(inst),
             op if (op as u8) < Op::Load8 as u8 => self.int(inst),
             op if (op as u8) < Op::FAdd32 as u8 => self.mem(inst),

@@ -1176,6 +1176,14 @@ impl Emitter<'_> {
         }
     }
 
+    pub(super) fn clock_call(&mut self, inst: &Inst) {
+        self.pre_clobber(Flags::NONE);
+        self.call_rust(Helper::ClockCall, inst, &[inst.a, inst.b]);
+        if !self.unused() {
+            self.finish_in(RAX);
+        }
+    }
+
     /// Calls the run time with the operation and the bits of `args`; the result is in rax, which is taken.
     pub(super) fn call_rust(&mut self, h: Helper, inst: &Inst, args: &[Value]) {
         let base = disp(offset_of!(CpuState, call_args));

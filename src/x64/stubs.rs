@@ -66,8 +66,8 @@ pub enum Helper {
     SetFpscr = 10,
     /// Integer operations too rare for inline code, arguments as `FpOp`.
     IntOp = 11,
-    /// vDSO and kuser intrinsics that need Rust.
-    Intrinsic = 12,
+    /// `Op::ClockCall`, arguments as `FpOp`.
+    ClockCall = 12,
 }
 
 /// Displacement from the state pointer of entry `h` of the helper table.
@@ -131,7 +131,6 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     dynasm!(a.ops; .arch x64
         ; mov QWORD [rbp + JIT_SP], rsp
         ; stmxcsr [rbp + MXCSR]
-        ; ldmxcsr [rbp + HOST_MXCSR]
     );
     let restore = a.new_label();
     a.bind(restore);
@@ -149,10 +148,10 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     // A handler has stored everything: only the host's registers are to be restored.
     s.captured = a.pos();
     a.store_imm(Mem::state(EXIT_KIND), ExitKind::Captured as u32);
-    dynasm!(a.ops; .arch x64; ldmxcsr [rbp + HOST_MXCSR]);
     a.jmp(restore);
 
-    // enter(rdi = state, rsi = code)
+    // enter(rdi = state, rsi = code). MXCSR stays as the guest has it while the run loop runs, which computes nothing in
+    // floating point: two LDMXCSR an entry would cost more than the rest of it.
     a.align_to(16);
     s.enter = a.pos();
     let out = a.new_label();
@@ -172,7 +171,11 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     s.enter_window.0 = a.pos();
     dynasm!(a.ops; .arch x64
         ; jne =>out
+        ; mov eax, [rbp + HOST_MXCSR]
+        ; cmp eax, [rbp + MXCSR]
+        ; je >same
         ; ldmxcsr [rbp + MXCSR]
+        ; same:
         ; mov rsp, QWORD [rbp + JIT_SP]
         ; mov rax, rsi
     );
@@ -186,7 +189,6 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     a.bind(out);
     s.enter_pending = a.pos();
     a.store_imm(Mem::state(EXIT_KIND), ExitKind::Pending as u32);
-    dynasm!(a.ops; .arch x64; ldmxcsr [rbp + HOST_MXCSR]);
     a.jmp(restore);
 
     a.align_to(16);

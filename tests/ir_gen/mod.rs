@@ -207,8 +207,18 @@ impl Generator {
             .iter()
             .copied()
             .filter(|&op| wanted(op) && (fp || !is_fp(op)))
-            // Control structure is the generator's own; new modes end a block, so they are the caller's.
-            .filter(|op| !matches!(op, Op::InsnStart | Op::SkipUnless | Op::Label | Op::SetFpscr))
+            // Control structure is the generator's own; new modes end a block, so they are the caller's; the oracle has
+            // no clock.
+            .filter(|op| {
+                let left_out = [
+                    Op::InsnStart,
+                    Op::SkipUnless,
+                    Op::Label,
+                    Op::SetFpscr,
+                    Op::ClockCall,
+                ];
+                !left_out.contains(op)
+            })
             .collect();
         let op = self.random.pick(&candidates);
         let mut inst = Inst::new(op);
