@@ -483,3 +483,45 @@ fn a_child_of_fork_has_code_of_its_own() {
         "{status:#x}"
     );
 }
+
+/// Blocks of a branch alone, to itself or in a ring: signals come out all the same.
+#[test]
+fn loops_of_branches_can_be_interrupted() {
+    #[rustfmt::skip]
+    let ring = map(&[
+        0xe12fff1e, // bx lr
+        0xe1a0f004, // mov pc, r4
+        0xeafffffd, // b .-4
+        0xe12fff35, // blx r5
+    ], RX);
+    for (pc, lr, r4) in [
+        (ring, ring, 0),
+        (ring, ring + 4, ring),
+        (ring + 8, ring + 8, ring + 8),
+        (ring + 12, 0, 0),
+    ] {
+        let mut m = machine(pc);
+        (m.cpu().r[14], m.cpu().r[4], m.cpu().r[5]) = (lr, r4, pc);
+        under_signals(&mut *m, 50, |m, event| {
+            assert_eq!(event, Event::Interrupted);
+            assert!((ring..ring + 16).contains(&m.cpu().r[15]));
+        });
+    }
+}
+
+/// UNPREDICTABLE, found by random words: MOVT to the pc leaves it alone.
+#[test]
+fn movt_to_the_pc_does_nothing() {
+    #[rustfmt::skip]
+    let at = map(&[
+        0xe340f001, // movt pc, #1
+        0xef000001, // svc 1
+        0x0f01f2c0, // (T32) movt pc, #1
+        0xdf01df01, // (T32) svc 1
+    ], RX);
+    for (pc, after) in [(at, at + 8), (at + 9, at + 14)] {
+        let mut m = machine(pc);
+        assert_eq!(m.run(), Event::Syscall { imm: 1 });
+        assert_eq!(m.cpu().r[15], after);
+    }
+}

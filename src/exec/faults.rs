@@ -17,6 +17,10 @@ use std::sync::atomic::Ordering;
 
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
+/// si_code of a fault without an address: the host's address was not canonical.
+const SI_KERNEL: i32 = 0x80;
+/// Where a 32-bit register plus a displacement can lead, relative to the window.
+const REACH: std::ops::Range<i64> = -(1 << 31)..3 << 31;
 /// Page-fault error code: the access was a write.
 const PF_WRITE: u64 = 2;
 /// A fault that the page table says cannot be is tried again this often: another thread may just have changed it.
@@ -143,7 +147,11 @@ pub fn memory(it: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> b
     let Some((_, _, row)) = place(it) else {
         return false;
     };
-    // An address outside the window is one that wrapped around its ends; the architecture's is modulo 2^32.
+    // An address outside the window is one that wrapped around its ends; the architecture's is modulo 2^32. Anything
+    // farther away than a displacement reaches is no guest access but an error of ours.
+    if info.si_code == SI_KERNEL || !REACH.contains(&(guest as i64)) {
+        return false;
+    }
     let addr = guest as u32;
     let code = match signo {
         libc::SIGBUS => info.si_code,

@@ -115,9 +115,9 @@ impl Builder {
         self.regs[usize::from(r)] = v;
     }
 
-    /// The constant that guest register `r` is known to hold at this point of the block.
+    /// The constant that guest register `r` is known to hold at this point of the block; nothing is known of the pc.
     pub fn known_const(&self, r: u8) -> Option<u32> {
-        let v = self.regs[usize::from(r)];
+        let v = *self.regs.get(usize::from(r))?;
         if v.is_none() {
             return None;
         }

@@ -326,6 +326,16 @@ impl<'a> Emitter<'a> {
 
     /// Records that the code from here on belongs to the current guest instruction.
     pub(super) fn row(&mut self, boundary: bool, glue: bool) {
+        let flags = self.flags_at();
+        if let Some(last) = self.code.rows.last_mut()
+            && last.boundary
+            && !boundary
+            && last.host == self.asm.pos()
+        {
+            // No code yet: here the boundary stays one, or a loop of branches alone would have none.
+            last.flags = flags;
+            return;
+        }
         let row = Row {
             host: self.asm.pos(),
             pc: self.pc,
@@ -333,7 +343,7 @@ impl<'a> Emitter<'a> {
             it: self.it,
             boundary,
             glue,
-            flags: self.flags_at(),
+            flags,
         };
         self.code.rows.push(row);
     }
