@@ -1,13 +1,21 @@
 //! IR to IR: what is not needed goes.
 //!
-//! The fast tier has one pass, backward: flags that nobody reads are not set, values that nobody uses are not
-//! computed. Constants are folded where the builder made them; the rest is the emitter's choice of instructions.
+//! The fast tier has two passes. One backward: flags that nobody reads are not set, values that nobody uses are not
+//! computed. One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. Constants are
+//! folded where the builder made them; the rest is the emitter's choice of instructions.
+
+mod hoist;
 
 use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
 
 /// Removes dead flags and dead operations from `block`. `live_at` says which flags are live at a guest address that
 /// the block leaves to (T bit in bit 0); with `precise`, every instruction that may fault keeps all flags alive.
 pub fn run(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool) {
+    remove_dead(block, live_at, precise);
+    hoist::run(block);
+}
+
+fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool) {
     let mut live = Flags::NZCV;
     let mut at_label = vec![Flags::NZCV; block.labels as usize];
     let mut used = vec![false; block.insts.len()];

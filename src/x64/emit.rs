@@ -12,7 +12,7 @@ use super::asm::{Asm, Cc, Enc, Mem, Rm};
 use super::code::{Code, Exit, FlagsAt, Row};
 use super::regs::{PINNED, RAX, reg_disp};
 use super::stubs::Helper;
-use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
+use crate::ir::ops::{Block, Flags, Inst, Op, Type, Value, effect};
 use dynasmrt::DynamicLabel;
 use std::sync::atomic::AtomicU64;
 
@@ -245,11 +245,34 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
+        let mut set_at = vec![0; insts.len()];
         for (i, inst) in insts.iter().enumerate() {
             if inst.op == Op::SetReg && PINNED[inst.imm as usize].is_some() {
                 let v = inst.a.index();
                 if self.hint[v] == NOWHERE && self.may_coalesce(v, i) {
                     self.hint[v] = inst.imm as u8;
+                    set_at[v] = i;
+                }
+            }
+        }
+        // What only feeds a value on its way to a register may be computed there, too: the first operand of a
+        // two-operand instruction, either one if they commute.
+        for v in (0..insts.len()).rev() {
+            if self.hint[v] == NOWHERE {
+                continue;
+            }
+            let (set, inst) = (set_at[v], &insts[v]);
+            let commutes = matches!(inst.op, Op::Add | Op::Adc | Op::And | Op::Or | Op::Xor);
+            for operand in [Some(inst.a), commutes.then_some(inst.b)].into_iter().flatten() {
+                let single = !operand.is_none()
+                    && inst.op.result() == Type::I32
+                    && insts[operand.index()].op.result() == Type::I32
+                    && self.last_use[operand.index()] == v as u32
+                    && self.hint[operand.index()] == NOWHERE;
+                if single && self.may_coalesce(operand.index(), set) {
+                    self.hint[operand.index()] = self.hint[v];
+                    set_at[operand.index()] = set;
+                    break;
                 }
             }
         }

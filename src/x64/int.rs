@@ -442,6 +442,12 @@ impl Emitter<'_> {
             return self.asm.alu_i(op, Rm::Reg(dst), k);
         }
         let rb = self.rm(b);
+        if let (Some(0), Alu::Sub) = (self.imm(a), op) {
+            // NEG sets the flags of 0 - b.
+            let dst = self.def_over(b);
+            self.asm.mov_rm(dst, rb);
+            return self.asm.neg(dst);
+        }
         if let Some(k) = self.imm(a) {
             let dst = self.def();
             if rb != Rm::Reg(dst) {
