@@ -1,13 +1,13 @@
-//! Moves arithmetic out from between an operation that sets the carry and the one that reads it.
+//! Moves arithmetic out from between an operation that sets flags and the one that reads them.
 //!
-//! Multi-word arithmetic on ARM shifts its next operand between the halves of an addition (`adds r0, r0, r2, lsl r3;
-//! adcs r1, r1, r4, lsr r5`). ARM's flags survive the shift; x86's do not. The shift depends on neither, so it can be
-//! computed first: it has no effect but its value, and a value computed early is invisible to the guest.
+//! ARM's flags survive plain arithmetic; x86's do not. Compilers put it there all the same: the next operand's shift
+//! between the halves of a long addition, an OR between a test and its branch. Where it depends on nothing in between
+//! it is computed first: it has no effect but its value, and a value computed early is invisible to the guest.
 
-use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
+use crate::ir::ops::{Block, Inst, Op, Value, effect};
 
 /// How many operations may lie between the two.
-const REACH: usize = 8;
+const REACH: usize = 16;
 
 /// Applies the pass to `block`.
 pub fn run(block: &mut Block) {
@@ -22,26 +22,20 @@ pub fn run(block: &mut Block) {
 fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
     let insts = &block.insts;
     for set in from..insts.len() {
-        if !insts[set].flags.intersects(Flags::C) {
+        if insts[set].flags.is_empty() {
             continue;
         }
         let end = insts.len().min(set + 1 + REACH);
-        let Some(reader) = insts[set + 1..end]
+        let stop = insts[set + 1..end]
             .iter()
-            .position(reads_carry)
-            .map(|n| set + 1 + n)
-        else {
-            continue;
-        };
-        let between = &insts[set + 1..reader];
-        if between
-            .iter()
-            .any(|i| i.op.effects() & (effect::CONTROL | effect::FAULT) != 0 || !i.flags.is_empty())
-        {
+            .position(|i| reads_flags(i) || !i.flags.is_empty() || i.op.effects() & effect::CONTROL != 0)
+            .map_or(end, |n| set + 1 + n);
+        // Only what lies before a reader is in the way.
+        if stop == insts.len() || !reads_flags(&insts[stop]) {
             continue;
         }
         // Constants take no instruction of their own: one that an operation here wants moves first.
-        let found = (set + 1..reader).find(|&k| {
+        let found = (set + 1..stop).find(|&k| {
             (disturbs_flags(&insts[k]) || insts[k].op == Op::Const)
                 && insts[k].operands().iter().all(|v| v.is_none() || v.index() < set)
         });
@@ -52,8 +46,8 @@ fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
     None
 }
 
-fn reads_carry(inst: &Inst) -> bool {
-    inst.op.effects() & effect::READS_C != 0
+fn reads_flags(inst: &Inst) -> bool {
+    inst.op.effects() & (effect::READS_C | effect::READS_COND) != 0
 }
 
 /// Pure operations without flags whose host form destroys EFLAGS.
@@ -74,8 +68,10 @@ fn disturbs_flags(inst: &Inst) -> bool {
             | Op::Xor
             | Op::AndNot
             | Op::Mul
+            | Op::OrNot
             | Op::Ubfx
             | Op::Sbfx
+            | Op::Bfi
     );
     pure && arithmetic
 }

@@ -244,6 +244,20 @@ impl Emitter<'_> {
         self.occupy(r, Value(self.at as u32));
     }
 
+    /// `a` in a scratch register that the caller may destroy, locked: its own if it dies here, else a copy.
+    pub(super) fn take_over(&mut self, a: Value) -> u8 {
+        let r = self.places[a.index()].gpr;
+        if r != NOWHERE && !self.lives_on(a) && self.locked & 1 << r == 0 {
+            self.gpr_holds[usize::from(r)] = Value::NONE;
+            self.places[a.index()].gpr = NOWHERE;
+            self.lock(r);
+            return r;
+        }
+        let t = self.alloc_gpr();
+        self.copy_to(t, a);
+        t
+    }
+
     /// Guest register `r` is about to be overwritten: saves the value that lives there if it is needed later.
     pub(super) fn leave_home(&mut self, r: u8) {
         let old = self.home[usize::from(r)];

@@ -202,6 +202,16 @@ impl Emitter<'_> {
         let live = self.live_after[self.at];
         let l = self.labels[label];
         let around = self.label_flags[label].unwrap_or(self.flags);
+        if self.flags.inverted != around.inverted
+            && !self.flags.float
+            && !around.float
+            && (live - self.flags.mem).contains(Flags::C)
+            && self.flags.eflags.contains(Flags::C)
+            && around.eflags.contains(Flags::C)
+        {
+            dynasm!(self.asm.ops; .arch x64; cmc);
+            self.flags.inverted = around.inverted;
+        }
         let through = self.flags;
         if let Some(both) = meet(through, around, live) {
             self.flags = both;

@@ -22,6 +22,7 @@ pub struct HostFeatures {
     pub avx: bool,
     pub fma: bool,
     pub lzcnt: bool,
+    pub bmi1: bool,
     pub bmi2: bool,
     pub f16c: bool,
 }
@@ -33,6 +34,7 @@ impl HostFeatures {
             avx: std::arch::is_x86_feature_detected!("avx"),
             fma: std::arch::is_x86_feature_detected!("fma"),
             lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
+            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
             bmi2: std::arch::is_x86_feature_detected!("bmi2"),
             f16c: std::arch::is_x86_feature_detected!("f16c"),
         }

@@ -504,7 +504,10 @@ impl Emitter<'_> {
         if self.imm(a).is_some() {
             (a, b) = (b, a);
         }
-        if op == Alu::And && self.unused() && !inst.flags.is_empty() && self.imm(a).is_none() {
+        if op != Alu::And && self.unused() && self.imm(b) == Some(0) && self.imm(a).is_none() {
+            let ra = self.reg(a);
+            self.asm.test_rr(ra, ra);
+        } else if op == Alu::And && self.unused() && !inst.flags.is_empty() && self.imm(a).is_none() {
             match self.imm(b) {
                 Some(k) => {
                     let ra = self.rm(a);
@@ -1020,47 +1023,54 @@ impl Emitter<'_> {
             _ => {}
         }
         self.pre_clobber(Flags::NONE);
-        let t = self.alloc_gpr();
-        match inst.op {
+        let t = match inst.op {
             Op::UMul64 => {
                 let b = self.reg(inst.b);
+                let t = self.alloc_gpr();
                 self.copy_to(t, inst.a);
                 self.asm.op(Enc::of(0xaf).w(), t, Rm::Reg(b));
+                t
             }
             Op::SMul64 => {
+                let t = self.alloc_gpr();
                 self.copy_to(t, inst.a);
                 self.asm.op(Enc::new(0x63).w(), t, Rm::Reg(t));
                 let u = self.alloc_gpr();
                 self.copy_to(u, inst.b);
                 self.asm.op(Enc::new(0x63).w(), u, Rm::Reg(u));
                 self.asm.op(Enc::of(0xaf).w(), t, Rm::Reg(u));
+                t
             }
             Op::Add64 | Op::Sub64 => {
                 let b = self.reg(inst.b);
-                self.copy_to(t, inst.a);
+                let t = self.take_over(inst.a);
                 self.asm.alu64(
                     if inst.op == Op::Add64 { Alu::Add } else { Alu::Sub },
                     t,
                     Rm::Reg(b),
                 );
+                t
             }
             Op::Concat => {
-                self.copy_to(t, inst.b);
-                self.asm.shift_i64(Sh::Shl, t, 32);
                 let a = self.reg(inst.a);
+                let t = self.take_over(inst.b);
+                self.asm.shift_i64(Sh::Shl, t, 32);
                 self.asm.alu64(Alu::Or, t, Rm::Reg(a));
+                t
             }
             Op::Hi => {
-                self.copy_to(t, inst.a);
+                let t = self.take_over(inst.a);
                 self.asm.shift_i64(Sh::Shr, t, 32);
+                t
             }
             _ => {
-                self.copy_to(t, inst.a);
+                let t = self.take_over(inst.a);
                 if inst.imm > 0 {
                     self.asm.shift_i64(Sh::Sar, t, inst.imm as u8);
                 }
+                t
             }
-        }
+        };
         self.clobbered();
         self.finish_in(t);
     }
