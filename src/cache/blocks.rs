@@ -20,6 +20,8 @@ pub struct Block {
     /// Offset in the arena, and length in bytes.
     pub host: u32,
     pub len: u32,
+    /// Offset within it of its second entry (`Code::loop_head`), 0 if it has none.
+    pub loop_head: u32,
     /// Its rows in [`Blocks::rows`].
     rows: (u32, u32),
     /// Its floating-point rows in [`Blocks::fp_rows`].
@@ -85,6 +87,7 @@ impl Blocks {
             location,
             host,
             len: code.bytes.len() as u32,
+            loop_head: code.loop_head,
             rows: (rows_start, self.rows.len() as u32),
             fp_rows: (fp_start, self.fp_rows.len() as u32),
             incoming: NO_EXIT,

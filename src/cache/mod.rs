@@ -260,11 +260,13 @@ impl Cache {
             return false;
         }
         let (location, host, len, in_table) = (block.location, block.host, block.len, block.in_table);
+        let loop_head = block.loop_head;
         if in_table && let Some(table) = self.table_mut(location.fp) {
             table.clear(location.target(), host);
         }
         self.links.unlink_incoming(&mut self.arena, &mut self.blocks, id);
         self.arena.store8(host, INT3);
+        self.arena.store8(host + loop_head, INT3);
         self.blocks.bury(id);
         self.dead_bytes += len as usize;
         true
@@ -273,7 +275,8 @@ impl Cache {
     /// If arena offset `host` is the entry of a dead block, the guest location it stood for.
     pub fn dead_entry(&self, host: u32) -> Option<Location> {
         let block = self.blocks.get(self.at_host(host)?);
-        (block.dead && block.host == host).then_some(block.location)
+        let entry = host == block.host || host == block.host + block.loop_head;
+        (block.dead && entry).then_some(block.location)
     }
 
     /// Counts a settled invalid-operation trap in block `id`; after the eighth the block gives way to one that calls

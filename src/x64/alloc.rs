@@ -8,7 +8,7 @@ use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
 use super::regs::{PINNED, RAX, RCX, RDX, d_disp, disp, s_disp};
 use crate::cpu::state::CpuState;
-use crate::ir::ops::{Op, Type, Value};
+use crate::ir::ops::{Op, Type, Value, effect};
 use std::mem::offset_of;
 
 const SCRATCH: [u8; 3] = [RCX, RDX, RAX];
@@ -361,9 +361,24 @@ impl Emitter<'_> {
 
     /// Destination XMM register of the current instruction.
     pub(super) fn def_xmm(&mut self) -> u8 {
-        let x = self.alloc_xmm();
+        let x = match self.xmm_hint[self.at] {
+            x if x != NOWHERE && self.xmm_free(x) => {
+                self.evict_xmm(x);
+                x
+            }
+            _ => self.alloc_xmm(),
+        };
         self.occupy_xmm(x, Value(self.at as u32));
         x
+    }
+
+    /// Whether XMM register `x` may be the destination: what it holds, if anything, is needed no later than this
+    /// instruction, which has a form with a separate destination.
+    fn xmm_free(&self, x: u8) -> bool {
+        let v = self.xmm_holds[usize::from(x)];
+        let three_operands =
+            self.opts.host.avx && self.block.insts[self.at].op.effects() & effect::FP_TRAP != 0;
+        v.is_none() || !self.lives_on(v) && (three_operands || self.xlocked & 1 << x == 0)
     }
 
     /// A free XMM register, locked.

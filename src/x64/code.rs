@@ -14,6 +14,9 @@ pub struct Code {
     pub fp_rows: Vec<FpRow>,
     /// Guest instructions translated (for statistics).
     pub guest_insns: u32,
+    /// Offset of the second entry of a block that jumps to itself, 0 if it has none: when the block dies, nothing may
+    /// come in here either.
+    pub loop_head: u32,
     /// Bytes before the cold part (exit stubs), for statistics.
     pub hot_bytes: u32,
 }

@@ -114,8 +114,8 @@ impl Emitter<'_> {
     /// A patchable jump.
     fn link_jump(&mut self, target: u32) {
         if target == self.own_target {
-            let start = self.start;
-            return self.asm.jmp(start);
+            let entry = self.own_entry();
+            return self.asm.jmp(entry);
         }
         self.asm.align_patch(1);
         self.asm.ops.push(0xe9);
@@ -125,8 +125,8 @@ impl Emitter<'_> {
     /// A patchable conditional jump.
     fn link_jcc(&mut self, cc: Cc, target: u32) {
         if target == self.own_target {
-            let start = self.start;
-            return self.asm.jcc(cc, start);
+            let entry = self.own_entry();
+            return self.asm.jcc(cc, entry);
         }
         self.asm.align_patch(2);
         self.asm.ops.extend(&[0x0f, 0x80 | cc as u8]);
@@ -337,6 +337,7 @@ impl Emitter<'_> {
                     // Nothing is live in the scratch registers on the way out.
                     self.gpr_holds = [Value::NONE; 16];
                     self.spill_flags(spill);
+                    self.loop_head = None;
                     self.link_jump(target);
                 }
                 Cold::Miss { label, target } => {

@@ -10,6 +10,7 @@
 
 use super::asm::{Asm, Cc, Enc, Mem, Rm};
 use super::code::{Code, Exit, FlagsAt, Row};
+use super::loops::Carried;
 use super::regs::{PINNED, RAX, reg_disp};
 use super::stubs::Helper;
 use crate::ir::ops::{Block, Flags, Inst, Op, Type, Value, effect};
@@ -150,6 +151,11 @@ pub(super) struct Emitter<'a> {
     pub code: Code,
     pub cold: Vec<Cold>,
     pub start: DynamicLabel,
+    /// VFP registers kept in XMM registers around the block's own loop, and where that begins.
+    pub carried: Vec<Carried>,
+    pub loop_head: Option<DynamicLabel>,
+    /// XMM register in which a value is best computed.
+    pub xmm_hint: Vec<u8>,
     /// Guest address of the block with the T bit: a branch to it goes to the block's own start.
     pub own_target: u32,
 }
@@ -213,6 +219,9 @@ impl<'a> Emitter<'a> {
             },
             cold: Vec::new(),
             start,
+            carried: Vec::new(),
+            loop_head: None,
+            xmm_hint: vec![NOWHERE; n],
             // A block that starts inside an IT block is not what its address names.
             own_target: if it == 0 { own } else { u32::MAX },
         }
@@ -298,6 +307,8 @@ impl<'a> Emitter<'a> {
     fn run(&mut self) {
         let start = self.start;
         self.asm.bind(start);
+        self.plan_loop();
+        self.enter_loop();
         let mut counter = self.opts.run_counter;
         for i in 0..self.block.insts.len() {
             self.at = i;

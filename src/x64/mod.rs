@@ -8,6 +8,7 @@ mod emit;
 mod flags;
 pub mod fp;
 mod int;
+mod loops;
 mod mem;
 pub mod regs;
 pub mod stubs;
