@@ -22,13 +22,13 @@ pub fn run(block: &mut Block) {
 fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
     let insts = &block.insts;
     for set in from..insts.len() {
-        if insts[set].flags.is_empty() {
+        if !sets_flags(&insts[set]) {
             continue;
         }
         let end = insts.len().min(set + 1 + REACH);
         let stop = insts[set + 1..end]
             .iter()
-            .position(|i| reads_flags(i) || !i.flags.is_empty() || i.op.effects() & effect::CONTROL != 0)
+            .position(|i| reads_flags(i) || sets_flags(i) || i.op.effects() & effect::CONTROL != 0)
             .map_or(end, |n| set + 1 + n);
         // Only what lies before a reader is in the way.
         if stop == insts.len() || !reads_flags(&insts[stop]) {
@@ -46,8 +46,13 @@ fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
     None
 }
 
+/// A floating-point comparison leaves FPSCR's flags in EFLAGS as well.
+fn sets_flags(inst: &Inst) -> bool {
+    !inst.flags.is_empty() || matches!(inst.op, Op::FCmp32 | Op::FCmp64)
+}
+
 fn reads_flags(inst: &Inst) -> bool {
-    inst.op.effects() & (effect::READS_C | effect::READS_COND) != 0
+    inst.op.effects() & (effect::READS_C | effect::READS_COND) != 0 || inst.op == Op::FlagsFromFp
 }
 
 /// Pure operations without flags whose host form destroys EFLAGS.
