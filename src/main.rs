@@ -100,6 +100,8 @@ fn run(config: Config, model: &'static Model) -> ! {
     let exec = ExecConfig {
         soft_fp: config.strict_fp,
         one_insn: config.one_insn_per_block,
+        // Single steps are for looking closely: every flag is right at every instruction.
+        precise_flags: config.one_insn_per_block,
         unlinked: config.log.contains(log::Items::EXEC),
         clocks: clock_functions(start.process.vdso),
         ..ExecConfig::new(model)

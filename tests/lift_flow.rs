@@ -7,7 +7,7 @@ use emu::isa::a32;
 use emu::isa::generate::{Rng, encoding};
 use emu::isa::insn::{Insn, Vfp};
 use emu::lift::Context;
-use lift_sequence::{In, Out, WINDOW, lifted, qemu};
+use lift_sequence::{In, Out, WINDOW, lifted, qemu, translated};
 
 /// Name, whether it is T32, code. The sources are assembled by GNU as.
 #[rustfmt::skip]
@@ -101,6 +101,12 @@ fn control_flow() {
             assert_eq!(ours, theirs, "{name} in blocks of at most {max_insns}");
         }
     }
+    for options in [&[][..], &["--one-insn-per-block"]] {
+        let ours = translated("max", options, &records);
+        for ((&(name, ..), ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
+            assert_eq!(ours, theirs, "{name} translated, {options:?}");
+        }
+    }
 }
 
 /// VFP arithmetic with FPSCR's LEN and STRIDE set. Three-register operations only: in the others QEMU 7.2 advances the
@@ -147,8 +153,9 @@ fn short_vectors() {
         records.push(record);
     }
     let theirs = qemu("arm1176", &records);
-    let ours = lifted(&ctx, &records);
-    for ((record, ours), theirs) in records.iter().zip(&ours).zip(&theirs) {
-        assert_eq!(ours, theirs, "{:08x} fpscr {:08x}", record.code[0], record.fpscr);
+    for ours in [lifted(&ctx, &records), translated("arm1176", &[], &records)] {
+        for ((record, ours), theirs) in records.iter().zip(&ours).zip(&theirs) {
+            assert_eq!(ours, theirs, "{:08x} fpscr {:08x}", record.code[0], record.fpscr);
+        }
     }
 }

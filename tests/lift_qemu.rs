@@ -10,7 +10,7 @@ use emu::isa::pattern::Row;
 use emu::isa::{a32, t32};
 use emu::lift::Context;
 use emu::lift::block::ends_block;
-use lift_sequence::{BATCH, CODE, In, Out, WINDOW, lifted, qemu};
+use lift_sequence::{BATCH, CODE, In, Out, WINDOW, lifted, qemu, translated};
 
 const A32_NOP: u32 = 0xe320_f000;
 
@@ -148,6 +148,15 @@ fn is_qemu_memory(addr: u32) -> bool {
         || (CODE + 64 * BATCH as u32..CODE + 0x1_0000).contains(&addr)
 }
 
+/// What the emulator may answer differently from qemu-arm: a branch to a misaligned A32 address (UNPREDICTABLE: the
+/// alignment fault comes first here, the missing page there), and addresses where its guest has memory of its own.
+fn not_for_translator(ours: &Out, seen: &Out, theirs: &Out) -> bool {
+    ours.signal == 7 && theirs.signal == 11 && theirs.pc & 3 == 2
+        || seen
+            .fault
+            .is_some_and(|at| at >= 0xf000_0000 || (0xaaaa_a000..0xacab_0000).contains(&at))
+}
+
 /// A sequence with its name and its instructions.
 struct Case {
     name: String,
@@ -157,35 +166,66 @@ struct Case {
     loose: bool,
 }
 
-/// Runs `cases` on both sides. At least `at_least` must have been comparable.
+/// Runs `cases` in the interpreter and in the translator, with blocks of any length and of one instruction, and
+/// compares each with qemu-arm. At least `at_least` must have been comparable.
 fn check(cpu: &str, ctx: &Context, cases: &[Case], at_least: usize) {
     let records: Vec<In> = cases.iter().map(|c| c.record).collect();
     let theirs = qemu(cpu, &records);
-    let ours = lifted(ctx, &records);
+    let interpreted = lifted(ctx, &records);
+    compare(
+        "interpreter",
+        cases,
+        &interpreted,
+        &interpreted,
+        &theirs,
+        at_least,
+    );
+    for options in [&["--no-aslr"][..], &["--no-aslr", "--one-insn-per-block"]] {
+        let ours = translated(cpu, options, &records);
+        compare(
+            &format!("translator {:?}", &options[1..]),
+            cases,
+            &ours,
+            &interpreted,
+            &theirs,
+            at_least,
+        );
+    }
+}
+
+/// `interpreted` says where a fault was, which decides whether a case is comparable.
+fn compare(who: &str, cases: &[Case], ours: &[Out], interpreted: &[Out], theirs: &[Out], at_least: usize) {
     let (mut compared, mut differ) = (0, 0);
-    for ((case, ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
+    for (((case, ours), seen), theirs) in cases.iter().zip(ours).zip(interpreted).zip(theirs) {
         let Case {
             name, record, insns, ..
         } = case;
         if theirs.signal == 7 && insns.iter().any(fixes_alignment)
             || ours.signal == 7 && insns.iter().any(is_store_exclusive)
-            || ours.fault.is_some_and(is_qemu_memory)
+            || seen.fault.is_some_and(is_qemu_memory)
             || theirs.signal == 4 && case.loose
+            || who != "interpreter" && not_for_translator(ours, seen, theirs)
         {
             continue;
         }
         compared += 1;
-        if let Some(what) = difference(ours, theirs) {
+        // Flags that no instruction reads may be missing at a fault (docs/divergences.md); a block of one instruction
+        // leaves none behind.
+        let mut ours = *ours;
+        if who == "translator []" && ours.signal != 0 {
+            ours.cpsr = ours.cpsr & 0x0fff_ffff | theirs.cpsr & 0xf000_0000;
+        }
+        if let Some(what) = difference(&ours, theirs) {
             differ += 1;
             println!(
-                "{name}: {what}\n  {:08x?} {insns:?}\n  r {:08x?}",
+                "{who}: {name}: {what}\n  {:08x?} {insns:?}\n  r {:08x?}",
                 record.code, record.r
             );
         }
     }
-    println!("{compared} sequences compared");
-    assert!(compared >= at_least, "only {compared} sequences");
-    assert_eq!(differ, 0, "of {compared} sequences, so many differ");
+    println!("{who}: {compared} sequences compared");
+    assert!(compared >= at_least, "{who}: only {compared} sequences");
+    assert_eq!(differ, 0, "{who}: of {compared} sequences, so many differ");
 }
 
 /// What differs (ours, then qemu's), if anything.

@@ -140,6 +140,9 @@ impl Compile for FastTier {
         guest.read.borrow_mut().clear();
         let known = RefCell::new(known);
         let live_at = |target: u32| {
+            if self.precise_flags {
+                return Flags::NZCV;
+            }
             let found = known.borrow().iter().find(|(t, _)| *t == target).map(|(_, f)| *f);
             found.unwrap_or_else(|| {
                 let flags = lift::flags_live_at(at(target), &guest, &self.context);

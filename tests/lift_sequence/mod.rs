@@ -53,14 +53,29 @@ const OUT: usize = 592;
 
 /// What qemu-arm makes of `records`. Panics, saying why, where it can't run.
 pub fn qemu(cpu: &str, records: &[In]) -> Vec<Out> {
+    run_guest(Command::new("qemu-arm").args(["-cpu", cpu]), records)
+}
+
+/// What the emulator makes of them: the translator, its faults and its signal frames.
+pub fn translated(cpu: &str, options: &[&str], records: &[In]) -> Vec<Out> {
+    run_guest(
+        Command::new(env!("CARGO_BIN_EXE_emu"))
+            .args(["--cpu", cpu])
+            .args(options),
+        records,
+    )
+}
+
+/// Runs the guest on `records`.
+fn run_guest(command: &mut Command, records: &[In]) -> Vec<Out> {
     let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/lift/sequence");
-    let mut child = Command::new("qemu-arm")
-        .args(["-cpu", cpu, guest])
+    let mut child = command
+        .arg(guest)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|e| {
-            panic!("qemu-arm (package qemu-user, see tools/install-deps) doesn't start: {e}")
+            panic!("{command:?} (qemu-arm: package qemu-user, see tools/install-deps) doesn't start: {e}")
         });
     let mut to_guest = child.stdin.take().expect("a pipe");
     let mut from_guest = child.stdout.take().expect("a pipe");
