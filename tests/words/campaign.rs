@@ -289,7 +289,7 @@ fn set_registers(machine: &mut dyn Machine, random: &mut Random, code: u32, thum
             9 => bits % 64,
             10 => bits & !3,
             11 => [0, 0x7fff_ffff, 0x8000_0000, 0xffff_fffc, u32::MAX, 4, 0xffff_0ff8][bits as usize % 7],
-            12 => DATA[1].0 + bits % DATA[1].1 & !7,
+            12 => (DATA[1].0 + bits % DATA[1].1) & !7,
             _ => bits,
         }
     };
