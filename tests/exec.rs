@@ -525,3 +525,38 @@ fn movt_to_the_pc_does_nothing() {
         assert_eq!(m.cpu().r[15], after);
     }
 }
+
+/// What is in a host register when an operation goes to software stays there. (It did not: a 64-bit result stood in
+/// for a 32-bit address, found by random words.)
+#[test]
+fn software_on_a_cold_path_keeps_every_register() {
+    #[rustfmt::skip]
+    let at = map(&[
+        0xe5848000, // str r8, [r4]
+        0xe5849000, // str r9, [r4]
+        0xe584a000, // str r10, [r4]
+        0xeea10b02, // vfma.f64 d0, d1, d2
+        0xe1a01008, // mov r1, r8
+        0xe1a02009, // mov r2, r9
+        0xe1a0300a, // mov r3, r10
+        0xef000001, // svc 1
+        0xe5848000, // str r8, [r4]
+        0xe5849000, // str r9, [r4]
+        0xe584a000, // str r10, [r4]
+        0xeebc3bc1, // vcvt.u32.f64 s6, d1
+        0xe1a01008, // mov r1, r8
+        0xe1a02009, // mov r2, r9
+        0xe1a0300a, // mov r3, r10
+        0xef000001, // svc 1
+    ], RX);
+    let data = map(&[], RWX);
+    for pc in [at, at + 32] {
+        let mut m = machine(pc);
+        m.cpu().r[4] = data;
+        m.cpu().r[8..11].copy_from_slice(&[1, 2, 3]);
+        m.cpu().d[1] = 0x7ff8_0000_0000_0001;
+        assert_eq!(m.run(), Event::Syscall { imm: 1 });
+        assert_eq!(m.cpu().r[1..4], [1, 2, 3]);
+        assert_eq!(m.cpu().d[0], if pc == at { 0x7ff8_0000_0000_0001 } else { 0 });
+    }
+}

@@ -74,7 +74,10 @@ pub fn capture(it: &mut Interrupted<'_>, row: &Row, why: Captured) {
     let state = unsafe { &mut *it.thread.state() };
     for (r, host) in PINNED.iter().enumerate() {
         if let Some(host) = host {
-            state.r[r] = it.reg(GREGS[usize::from(*host)]) as u32;
+            let value = it.reg(GREGS[usize::from(*host)]);
+            // Addresses are formed from these registers: that they are zero-extended keeps accesses in the window.
+            debug_assert!(value >> 32 == 0, "r{r} is {value:#x} at {:#x}", row.pc);
+            state.r[r] = value as u32;
         }
     }
     store_flags(state, row.flags, it.reg(libc::REG_EFL));

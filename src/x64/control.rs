@@ -372,10 +372,12 @@ impl Emitter<'_> {
         }
     }
 
-    /// Arguments from XMM registers, the call, the result to where the hot path expects it. All XMM registers that
-    /// hold something are saved around it.
+    /// Arguments from XMM registers, the call, the result to where the hot path expects it. Every register keeps what
+    /// the hot path has in it: the stub saves all but rax, which waits where exits put their argument.
     fn soft_cold(&mut self, inst: &Inst, args: &[SoftArg; 3], dst: SoftDst) {
         let base = disp(offset_of!(CpuState, call_args));
+        let saved = disp(offset_of!(CpuState, exit_addr));
+        dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + saved], rax);
         for (k, a) in args.iter().enumerate() {
             if let SoftArg::Xmm(x) = a {
                 self.asm.op(
@@ -392,9 +394,11 @@ impl Emitter<'_> {
         self.asm.mov_ri(RAX, Helper::FpOp as u32);
         dynasm!(self.asm.ops; .arch x64; call QWORD [rbp + call]);
         match dst {
+            SoftDst::Gpr(RAX) => return,
             SoftDst::Gpr(r) => self.asm.mov_rr(r, RAX),
             SoftDst::Xmm(x) => self.asm.op(Enc::of(0x6e).prefix(0x66).w(), x, Rm::Reg(RAX)),
         }
+        dynasm!(self.asm.ops; .arch x64; mov rax, QWORD [rbp + saved]);
     }
 }
 
