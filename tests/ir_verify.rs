@@ -120,7 +120,7 @@ fn fields() {
     out_of_range(Op::Shl, 32, 0, 0);
     out_of_range(Op::Shr, 33, 0, 0);
     out_of_range(Op::USat, 32, 0, 0);
-    out_of_range(Op::SSat16, 17, 0, 0);
+    out_of_range(Op::SSat16, 33, 0, 0);
     out_of_range(Op::Ubfx, 31, 2, 0);
     out_of_range(Op::Ubfx, 0, 0, 0);
     out_of_range(Op::Parallel, 0, 0, 6);

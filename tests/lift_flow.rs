@@ -46,6 +46,10 @@ const SEQUENCES: &[(&str, bool, [u32; 8])] = &[
     ("call through a register, return by pop", true, [0x3301_a303, 0xd004_f8df, 0xe003_4798, 0x2800_0880, 0xbd02_b501, 0xbf00_3204, 0xbf00_bf00, 0xbf00_bf00]),
     // ldr r3, 3f; mov sp, r3; bl 1f; adds r0, #1; b 2f; 3: .word 0x28000880; 1: push {lr}; pop {r1}; bx r1; 2: adds r2, #4; nop
     ("return as ARMv4T code does", true, [0x469d_4b02, 0xf804_f000, 0xe004_3001, 0x2800_0880, 0xbc02_b500, 0x3204_4708, 0xbf00_bf00, 0xbf00_bf00]),
+    // bx pc; nop; .arm; add r1, r1, #2; add r3, pc, #1; bx r3; .thumb
+    ("to A32 code by the pc", true, [0xbf00_4778, 0xe281_1002, 0xe28f_3001, 0xe12f_ff13, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00]),
+    // nop; bx pc; adds r1, #1 (UNPREDICTABLE: the target is not word-aligned, which is a fault there)
+    ("to a misaligned pc", true, [0x4778_bf00, 0x3101_3101, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00, 0xbf00_bf00]),
     // ldrex r2, [r0]; add r2, r2, #1; strex r3, r2, [r0]; ldrex r4, [r0]; clrex; strex r5, r4, [r0]; nop; nop
     ("exclusives", false, [0xe190_2f9f, 0xe282_2001, 0xe180_3f92, 0xe190_4f9f, 0xf57f_f01f, 0xe180_5f94, 0xe320_f000, 0xe320_f000]),
     // ldrexd r2, r3, [r0]; adds r2, r2, #1; strexd r4, r2, r3, [r0]; ldrexb r5, [r0]; strexb r6, r4, [r0]; strexb r7, r4, [r0]; nop; nop
@@ -114,7 +118,13 @@ fn control_flow() {
 /// (the architecture says two), so there only STRIDE 0 is compared.
 #[test]
 fn short_vectors() {
-    let ctx = context("arm1176");
+    // `max` as well: fused multiply-add, which has no vector form, is undefined there.
+    short_vectors_of("arm1176");
+    short_vectors_of("max");
+}
+
+fn short_vectors_of(cpu: &str) {
+    let ctx = context(cpu);
     let mut rng = Rng(8);
     let rows: Vec<_> = a32::rows().iter().filter(|r| r.name.starts_with('v')).collect();
     let mut records = Vec::new();
@@ -122,6 +132,14 @@ fn short_vectors() {
         let row = rows[rng.below(rows.len() as u32) as usize];
         let word = encoding(row, &mut rng) & 0x0fff_ffff | 0xe000_0000;
         let (double, d, n, m) = match a32::decode(word, ctx.features).map(|d| d.insn) {
+            // The states have D0 to D15 only.
+            Ok(Insn::Vfp(Vfp::Arith {
+                double: true,
+                d,
+                n,
+                m,
+                ..
+            })) if d.max(n).max(m) > 15 => continue,
             Ok(Insn::Vfp(Vfp::Arith { double, d, n, m, .. })) => (double, d, n, m),
             _ => continue,
         };
@@ -141,7 +159,8 @@ fn short_vectors() {
         };
         let mut record = state(&mut rng, false, code);
         record.d16 = true;
-        record.fpscr = length << 16 | stride;
+        // A stride without a length is UNPREDICTABLE.
+        record.fpscr = if length == 0 { 0 } else { length << 16 | stride };
         record.d = std::array::from_fn(|i| match (i < 16, double) {
             (false, _) => 0,
             (true, true) => f64::from(rng.next_u32() as i32 >> 8).to_bits(),
@@ -152,10 +171,14 @@ fn short_vectors() {
         });
         records.push(record);
     }
-    let theirs = qemu("arm1176", &records);
-    for ours in [lifted(&ctx, &records), translated("arm1176", &[], &records)] {
+    let theirs = qemu(cpu, &records);
+    for ours in [lifted(&ctx, &records), translated(cpu, &[], &records)] {
         for ((record, ours), theirs) in records.iter().zip(&ours).zip(&theirs) {
-            assert_eq!(ours, theirs, "{:08x} fpscr {:08x}", record.code[0], record.fpscr);
+            assert_eq!(
+                ours, theirs,
+                "{cpu}: {:08x} fpscr {:08x}",
+                record.code[0], record.fpscr
+            );
         }
     }
 }

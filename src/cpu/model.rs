@@ -130,7 +130,11 @@ const CORTEX_A15: Features = V7A
     .union(Features::MP)
     .union(Features::FP16)
     .union(Features::VFP4);
-const MAX: Features = CORTEX_A15.union(Features::V8).union(Features::CRC32);
+/// With short vectors, as QEMU's `max` has them, so that programs for ARMv5 and ARMv6 run on the default model.
+const MAX: Features = CORTEX_A15
+    .union(Features::V8)
+    .union(Features::CRC32)
+    .union(Features::SHORT_VECTORS);
 
 /// HWCAP of `features`. As the kernel does, SWP is announced only where there are no exclusives that replace it
 /// (ARMv6K on); Advanced SIMD is not announced because it isn't implemented.
@@ -229,7 +233,7 @@ static MODELS: [Model; 5] = [
         cpu_architecture: "7",
         model_name: "ARMv7 Processor rev 0 (v7l)",
         fpsid: 0x4103_4070,
-        mvfr0: 0x1011_0222,
+        mvfr0: 0x1111_0222,
         mvfr1: 0x1100_0011,
     },
 ];

@@ -15,7 +15,7 @@ use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
 use crate::ir::ops::{Block, Trap, Value};
-use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg};
+use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Undecoded, Vfp, VfpArith};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
 /// changes, so it does not follow branches farther than this.
@@ -69,6 +69,18 @@ pub fn ends_block(insn: &Insn, features: Features) -> bool {
         Insn::Vfp(ref v) => vfp::ends_block(v, features),
         _ => false,
     }
+}
+
+/// VFMA and its kin.
+fn is_fused(insn: &Insn) -> bool {
+    use VfpArith::{Vfma, Vfms, Vfnma, Vfnms};
+    matches!(
+        insn,
+        Insn::Vfp(Vfp::Arith {
+            op: Vfma | Vfms | Vfnma | Vfnms,
+            ..
+        })
+    )
 }
 
 /// The destination of a move that can become a `Select` when predicated alone.
@@ -198,7 +210,17 @@ impl Former<'_> {
 
     fn decode(&self, pc: u32, it: u8) -> Fetched {
         let features = self.lifter.ctx.features;
-        decode_at(pc, self.lifter.thumb, it != 0, self.fetch, features)
+        match decode_at(pc, self.lifter.thumb, it != 0, self.fetch, features) {
+            // Fused multiply-add has no vector form: UNDEFINED in ARMv8, UNPREDICTABLE before.
+            Fetched::Insn { decoded, word } if is_fused(&decoded.insn) && self.lifter.fp.length() > 1 => {
+                Fetched::Undecoded {
+                    why: Undecoded::Undefined,
+                    word,
+                    size: decoded.size,
+                }
+            }
+            fetched => fetched,
+        }
     }
 
     fn enter(&mut self, word: u32, size: u8) {

@@ -32,8 +32,9 @@ impl Lifter<'_> {
 
     pub fn branch_exchange(&mut self, rm: Reg) -> Flow {
         if rm == Reg::PC {
-            // `bx pc`: to A32 at Align(pc, 4) from Thumb (interworking veneers).
-            let target = self.pc_aligned();
+            // `bx pc`: to A32 (interworking veneers). From a Thumb instruction that is not word-aligned it is UNPREDICTABLE;
+            // as in QEMU, the target is then misaligned and faults.
+            let target = self.pc_read();
             self.b.jump(target);
             return Flow::Ended;
         }

@@ -193,8 +193,8 @@ pub static CLASSES: &[Class] = &[
         reason: "T32 STM with sp or pc in the list: UNPREDICTABLE" },
     Class { name: "fldmx-d16", qemu: Runs, holds: |v| v.alone() && v.row_name().starts_with('v') && v.bits(8, 4) == 11 && v.bits(0, 1) == 1 && v.bits(22, 1) == 1,
         reason: "FLDMX, FSTMX of D16 and up" },
-    Class { name: "sat-shift-32", qemu: Runs, holds: |v| v.alone() && v.set == Set::T32 && matches!(v.row_name(), "ssat" | "usat") && v.bits(21, 1) == 1 && v.bits(12, 3) == 0 && v.bits(6, 2) == 0 && v.bits(4, 1) == 1,
-        reason: "SSAT16, USAT16 with should-be-zero bit 4: executed as a saturation of ASR #32, as in QEMU" },
+    Class { name: "sat16-wide", qemu: Runs, holds: |v| v.alone() && v.set == Set::T32 && matches!(v.row_name(), "ssat16" | "usat16") && v.bits(21, 1) == 1 && v.bits(12, 3) == 0 && v.bits(6, 2) == 0 && v.bits(4, 1) == 1,
+        reason: "SSAT16, USAT16 with should-be-zero bit 4: the width has five bits, as in QEMU" },
 
     // Valid for both, other words for it.
     Class { name: "udf-named", qemu: Sigill, holds: |v| matches!(v.insn(), Some(Insn::Udf { .. })) && matches!(v.capstone(), "" | "trap"),

@@ -35,7 +35,7 @@ pub struct In {
 /// The state after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Out {
-    /// The address that a refused access was to; only from the lifter's side.
+    /// The address that a refused access or fetch was to; only from the lifter's side.
     pub fault: Option<u32>,
     /// 0, or the signal that ended the sequence.
     pub signal: u32,
@@ -192,9 +192,9 @@ impl Memory for Guest {
 }
 
 /// The code alone, for the lifter.
-struct Code(Vec<u8>);
+struct Code<'a>(&'a [u8]);
 
-impl Fetch for Code {
+impl Fetch for Code<'_> {
     fn fetch16(&self, pc: u32) -> Option<u16> {
         let at = pc.wrapping_sub(CODE) as usize;
         let bytes = self.0.get(at..at + 2)?;
@@ -218,17 +218,16 @@ fn code_of(batch: &[In]) -> Vec<u8> {
 pub fn lifted(ctx: &Context, records: &[In]) -> Vec<Out> {
     let mut outs = Vec::with_capacity(records.len());
     for batch in records.chunks(BATCH) {
-        let code = code_of(batch);
+        // What a sequence stores to the code stays there, as in the guest.
+        let mut code = code_of(batch);
         for (i, r) in batch.iter().enumerate() {
             let mut data = vec![0; 4096];
             for (bytes, word) in data[0x800..].chunks_exact_mut(4).zip(r.data) {
                 bytes.copy_from_slice(&word.to_le_bytes());
             }
-            let mut guest = Guest {
-                code: code.clone(),
-                data,
-            };
+            let mut guest = Guest { code, data };
             outs.push(run(ctx, r, CODE + 64 * i as u32, &mut guest));
+            code = guest.code;
         }
     }
     outs
@@ -242,12 +241,11 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
     state.thumb = u8::from(r.thumb);
     state.ex_addr = NO_EXCLUSIVE;
     interp::write_fpscr(&mut state, r.fpscr);
-    let fetch = Code(guest.code.clone());
     let mut loc = Location::new(entry, r.thumb);
     let (mut signal, mut fault) = (0, None);
     for _ in 0..64 {
         loc.fp = FpKey::from_fpscr(state.fpscr, ctx.features);
-        let block = lift::translate_block(loc, &fetch, ctx);
+        let block = lift::translate_block(loc, &Code(&guest.code), ctx);
         if let Err(error) = verify::verify(&block) {
             panic!("{error} in the block of {r:x?}:\n{:#?}", block.insts);
         }
@@ -277,7 +275,12 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
                     signal = 5;
                     break;
                 }
+                Trap::FetchFault if state.thumb == 0 && state.r[15] & 3 != 0 => {
+                    signal = 7;
+                    break;
+                }
                 Trap::FetchFault => {
+                    fault = Some(imm);
                     signal = 11;
                     break;
                 }
