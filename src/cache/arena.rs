@@ -4,6 +4,7 @@
 //! no protection is flipped: a filter may forbid `mprotect(PROT_EXEC)` for good.
 
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Sizes tried, largest first: only `RLIMIT_AS` or `RLIMIT_FSIZE` make the later ones necessary.
@@ -30,7 +31,7 @@ pub struct Arena {
 }
 
 /// A memory file of `len` bytes, sparse. The descriptor is closed once mapped, so that no guest sees it.
-fn memory_file(len: usize) -> io::Result<i32> {
+fn memory_file(len: usize) -> io::Result<OwnedFd> {
     const MFD_EXEC: u32 = 0x10;
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     // Kernels before 6.3 don't know MFD_EXEC, and there every memory file is executable.
@@ -41,24 +42,24 @@ fn memory_file(len: usize) -> io::Result<i32> {
             last = io::Error::last_os_error();
             continue;
         }
-        // SAFETY: `fd` was just opened; ftruncate touches no memory of ours.
+        // SAFETY: `fd` was just opened and has no other owner.
+        let file = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: ftruncate touches no memory of ours.
         if unsafe { libc::ftruncate(fd, len as libc::off_t) } == 0 {
-            return Ok(fd);
+            return Ok(file);
         }
         last = io::Error::last_os_error();
-        // SAFETY: `fd` is ours and is not used again.
-        unsafe { libc::close(fd) };
     }
     Err(last)
 }
 
-/// Maps `fd` twice, at `at` or where the kernel likes.
-fn map_twice(fd: i32, len: usize, at: Option<Place>, fixed: i32) -> io::Result<Place> {
+/// Maps `file` twice, at `at` or where the kernel likes.
+fn map_twice(file: &OwnedFd, len: usize, at: Option<Place>, fixed: i32) -> io::Result<Place> {
     let map = |addr: u64, prot: i32| -> io::Result<u64> {
         let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | if addr != 0 { fixed } else { 0 };
         // SAFETY: either no address is asked for, or `fixed` says whether what is there may be replaced:
-        // MAP_FIXED is passed only by `renew`, for this arena's own mappings.
-        let p = unsafe { libc::mmap(addr as *mut libc::c_void, len, prot, flags, fd, 0) };
+        // MAP_FIXED is passed only by `renew` and `adopt`, for this arena's own mappings.
+        let p = unsafe { libc::mmap(addr as *mut libc::c_void, len, prot, flags, file.as_raw_fd(), 0) };
         if p == libc::MAP_FAILED {
             Err(io::Error::last_os_error())
         } else {
@@ -88,12 +89,9 @@ impl Arena {
         let mut last = io::Error::from_raw_os_error(libc::ENOMEM);
         for len in wanted.map_or(&SIZES[..], |_| &SIZES[..1]) {
             let len = wanted.unwrap_or(*len);
-            match memory_file(len).and_then(|fd| {
-                let mapped = map_twice(fd, len, place, libc::MAP_FIXED_NOREPLACE);
-                // SAFETY: `fd` is ours; the mappings keep the file.
-                unsafe { libc::close(fd) };
-                mapped
-            }) {
+            let mapped =
+                memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
+            match mapped {
                 Ok(place) if place.rx >> 32 != 0 && place.rw >> 32 != 0 => {
                     return Ok(Arena { place, used: 0 });
                 }
@@ -109,13 +107,37 @@ impl Arena {
     /// # Errors
     /// The host's error; the process cannot go on then.
     pub fn renew(&mut self) -> io::Result<()> {
-        let len = self.place.len as usize;
-        let fd = memory_file(len)?;
-        let mapped = map_twice(fd, len, Some(self.place), libc::MAP_FIXED);
-        // SAFETY: `fd` is ours; the mappings keep the file.
-        unsafe { libc::close(fd) };
+        let file = memory_file(self.place.len as usize)?;
         self.used = 0;
-        mapped.map(|_| ())
+        self.adopt(&file)
+    }
+
+    /// A memory file with a copy of what is in use, for a child of fork to [`adopt`](Arena::adopt).
+    ///
+    /// # Errors
+    /// The host's error when it has no memory for it.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        let file = memory_file(self.place.len as usize)?;
+        let mut done = 0;
+        while done < self.used {
+            let from = (self.place.rw as usize + done) as *const libc::c_void;
+            // SAFETY: the bytes up to `used` lie in our writable mapping.
+            let n = unsafe { libc::pwrite(file.as_raw_fd(), from, self.used - done, done as libc::off_t) };
+            match usize::try_from(n) {
+                Ok(n) if n > 0 => done += n,
+                _ => return Err(io::Error::last_os_error()),
+            }
+        }
+        Ok(file)
+    }
+
+    /// Maps `file`, a [`copy`](Arena::copy) of this arena, over both mappings.
+    ///
+    /// # Errors
+    /// The host's error; the process cannot go on then.
+    pub fn adopt(&mut self, file: &OwnedFd) -> io::Result<()> {
+        let len = self.place.len as usize;
+        map_twice(file, len, Some(self.place), libc::MAP_FIXED).map(|_| ())
     }
 
     pub fn place(&self) -> Place {

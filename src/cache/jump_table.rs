@@ -40,10 +40,8 @@ fn reserve(len: usize, prot: i32) -> io::Result<usize> {
     if p == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    for advice in [libc::MADV_WIPEONFORK, libc::MADV_NOHUGEPAGE] {
-        // SAFETY: the mapping made above. A child refills its table; huge pages would cost memory for nothing.
-        unsafe { libc::madvise(p, len, advice) };
-    }
+    // SAFETY: the mapping made above. Huge pages would cost memory for nothing.
+    unsafe { libc::madvise(p, len, libc::MADV_NOHUGEPAGE) };
     Ok(p as usize)
 }
 

@@ -29,12 +29,16 @@ use links::Links;
 use pages::PageIndex;
 use std::io;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 
 /// What a dead block's first byte becomes.
 pub const INT3: u8 = 0xcc;
 
 /// Dead code below which starting again is never worth it, bytes.
 const DEAD_BYTES_TOLERATED: usize = 1 << 20;
+
+/// Code up to which a child of fork gets a copy (some 0.2 us a page) instead of translating again.
+const COPIED_AT_FORK: usize = 1 << 20;
 
 /// Invalid-operation traps after which a block is translated again with calls instead of host instructions.
 pub const TRAPS_BEFORE_SOFT: u8 = 8;
@@ -206,6 +210,11 @@ impl Cache {
         })
     }
 
+    /// Identifiers of exits are below this.
+    pub fn exits(&self) -> u32 {
+        self.links.len() as u32
+    }
+
     /// Makes exit `id` jump straight to `to`.
     pub fn link(&mut self, id: u32, to: BlockId) {
         if self.links.link(&mut self.arena, &mut self.blocks, id, to) {
@@ -328,6 +337,22 @@ impl Cache {
         if let Some(changes) = &mut self.during_translation {
             changes.push(0..1 << 32);
         }
+    }
+
+    /// Before fork(2): a copy of the code for the child, if that is little enough to be worth it.
+    pub fn copy_code(&self) -> Option<OwnedFd> {
+        (self.arena.used() <= COPIED_AT_FORK)
+            .then(|| self.arena.copy().ok())
+            .flatten()
+    }
+
+    /// In a child after fork(2): goes on with `code`, the parent's [`copy_code`](Cache::copy_code); all else is a copy
+    /// already.
+    ///
+    /// # Errors
+    /// The host's error; the process cannot run guest code then.
+    pub fn adopt_code(&mut self, code: &OwnedFd) -> io::Result<()> {
+        self.arena.adopt(code)
     }
 
     /// In a child after fork(2): a fresh arena at the same addresses, which starts with `stubs`, and empty tables.

@@ -192,6 +192,19 @@ fn starting_again_and_renewing() {
 }
 
 #[test]
+fn a_copy_of_the_code_is_adopted_in_place() {
+    let mut cache = new_cache();
+    let loc = Location::new(0x8000, false);
+    let a = cache.insert(loc, &constant(5), &[0x8000..0x8004]).unwrap();
+    let code = cache.copy_code().unwrap();
+    let at = cache.block(a).host;
+    cache.arena.store32(at + 1, 6);
+    assert_eq!(call(&cache, a), 6);
+    cache.adopt_code(&code).unwrap();
+    assert_eq!((cache.find(loc), call(&cache, a)), (Some(a), 5));
+}
+
+#[test]
 fn a_full_arena_says_so() {
     let mut cache = new_cache();
     let mut code = constant(1);

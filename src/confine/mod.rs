@@ -8,6 +8,10 @@ mod bpf;
 pub mod policy;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether [`baseline`] has been put in place, in this process or the one it was forked from.
+static CONFINED: AtomicBool = AtomicBool::new(false);
 
 /// Why confinement failed. Displays as one line.
 #[derive(thiserror::Error, Debug)]
@@ -33,15 +37,17 @@ pub fn baseline() -> Result<Baseline, ConfineError> {
         let applied = seccompiler::apply_filter(&bpf::PROGRAM);
         applied.map_err(|error| ConfineError::Filter(error.to_string()))?;
     }
+    CONFINED.store(true, Ordering::Relaxed);
     Ok(Baseline {
         inherited,
         exec_gain_refused: refuse_exec_gain(),
     })
 }
 
-/// In the child of fork(2) (not of vfork): the filter is inherited, the memory rule is not. Returns whether it holds.
+/// In the child of fork(2) (not of vfork) of a confined process: the filter is inherited, the memory rule is not. Returns
+/// whether it holds; false where there was none.
 pub fn after_fork() -> bool {
-    refuse_exec_gain()
+    CONFINED.load(Ordering::Relaxed) && refuse_exec_gain()
 }
 
 /// Whether this process runs under the baseline filter.

@@ -1,5 +1,6 @@
 //! The run loop: enters translated code, understands why it came back, and turns that into events.
 
+use super::fork_hints::Note;
 use super::machine::{Event, Machine};
 use super::runtime::{ForkGuards, Runtime, Shared};
 use super::thread::{Captured, Thread};
@@ -117,6 +118,7 @@ impl Jit {
         let then = |shared: &mut Shared, id: BlockId| {
             if fill {
                 shared.cache.fill_table(id);
+                runtime.hints.note(Note::Filled(location));
             }
             Self::prepare(thread, runtime, shared, id)
         };
@@ -188,6 +190,7 @@ impl Jit {
         {
             if !runtime.unlinked {
                 shared.cache.link(id, block);
+                runtime.hints.note(Note::Linked(id));
             }
             return Next::Enter(Self::prepare(&self.thread, runtime, &mut shared, block));
         }
@@ -198,6 +201,7 @@ impl Jit {
         Next::Enter(runtime.translate(target, |shared, block| {
             if !runtime.unlinked && thread.epoch.get() == runtime.epoch() {
                 shared.cache.link(id, block);
+                runtime.hints.note(Note::Linked(id));
             }
             Self::prepare(thread, runtime, shared, block)
         }))

@@ -5,6 +5,7 @@
 
 mod clocks;
 mod faults;
+mod fork_hints;
 mod helpers;
 mod jit;
 pub mod machine;

@@ -4,6 +4,7 @@
 //! shared part's, held only for lookups and changes of the cache. Handlers that interrupted translated code take
 //! the second; whoever holds it never waits for another thread to leave translated code.
 
+use super::fork_hints::{ForkHints, Note};
 use super::thread::Thread;
 use super::translate::Compile;
 use crate::cache::arena::Place;
@@ -18,6 +19,7 @@ use crate::x64::stubs::{Helper, Stubs};
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,6 +85,8 @@ pub struct Runtime {
     sentinel: u32,
     /// The stubs that call Rust: between them and their callers a signal must not be forgotten.
     call_rust: Range<u32>,
+    /// What children of fork had to translate.
+    pub hints: ForkHints,
     /// Blocks are entered from the run loop only, one by one (to log or to step).
     pub unlinked: bool,
 }
@@ -135,6 +139,7 @@ pub fn init(
         stubs,
         sentinel,
         call_rust: call_rust_range(&stubs, own_end),
+        hints: ForkHints::default(),
         unlinked,
     };
     register_membarrier();
@@ -175,6 +180,8 @@ pub struct ForkGuards {
     _translator: MutexGuard<'static, Box<dyn Compile>>,
     _threads: MutexGuard<'static, Vec<Registered>>,
     shared: MutexGuard<'static, Shared>,
+    /// The code for the child, who has its own from then on.
+    code: Option<OwnedFd>,
 }
 
 impl Runtime {
@@ -265,6 +272,7 @@ impl Runtime {
             }
             match shared.cache.insert(location, &compiled.code, &compiled.ranges) {
                 Ok(id) => {
+                    self.hints.note(Note::Translated(location));
                     shared.count(&compiled.code, started);
                     translator.placed(location, &compiled, shared.cache.entry(id));
                     return then(&mut shared, id);
@@ -386,12 +394,54 @@ impl Runtime {
         }
     }
 
+    /// Does what earlier children of fork had to do, for the next to find it done.
+    fn follow_hints(&self) {
+        self.hints.prepare();
+        let notes = self.hints.take();
+        if notes.is_empty() || self.unlinked {
+            return;
+        }
+        let first = self.shared().cache.exits();
+        for note in &notes {
+            if let Note::Translated(location) = note {
+                self.translate(*location, |_, _| ());
+            }
+        }
+        let cache = &mut self.shared().cache;
+        let linked = notes.iter().filter_map(|n| match n {
+            Note::Linked(id) => Some(*id),
+            _ => None,
+        });
+        for id in linked.chain(first..cache.exits()) {
+            if let Some(target) = cache.exit_target(id)
+                && let Some(block) = cache.find(target)
+            {
+                cache.link(id, block);
+            }
+        }
+        for note in &notes {
+            if let Note::Filled(location) = note
+                && let Some(block) = cache.find(*location)
+            {
+                cache.fill_table(block);
+            }
+        }
+    }
+
     /// Takes every lock before fork(2).
     pub fn before_fork(&'static self) -> ForkGuards {
+        if self.is_single_threaded() {
+            self.follow_hints();
+        }
+        let (translator, threads, shared) = (lock(&self.translator), lock(&self.threads), lock(&self.shared));
+        // With other threads of the guest's the descriptor could become another file's before the child has mapped it.
+        let alone = self.is_single_threaded();
+        let code = alone.then(|| shared.cache.copy_code()).flatten();
         ForkGuards {
-            _translator: lock(&self.translator),
-            _threads: lock(&self.threads),
-            shared: lock(&self.shared),
+            _translator: translator,
+            _threads: threads,
+            shared,
+            code,
         }
     }
 
@@ -400,8 +450,14 @@ impl Runtime {
     /// # Errors
     /// The host's error when there is no memory; nothing can run then.
     pub fn after_fork_child(&self, mut guards: ForkGuards, thread: &Thread) -> io::Result<()> {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        guards.shared.cache.renew(&self.stub_bytes)?;
+        self.hints.begin();
+        match guards.code.take() {
+            Some(code) => guards.shared.cache.adopt_code(&code)?,
+            None => {
+                self.epoch.fetch_add(1, Ordering::SeqCst);
+                guards.shared.cache.renew(&self.stub_bytes)?;
+            }
+        }
         guards._threads.retain(|r| std::ptr::eq(r.0, thread));
         self.thread_count.store(1, Ordering::Relaxed);
         Ok(())

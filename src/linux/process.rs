@@ -362,9 +362,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     threads.clear();
     drop(threads);
     ctx.machine.after_fork_child();
-    if confine::filter_present() {
-        confine::after_fork();
-    }
+    confine::after_fork();
     // SAFETY: gettid has no preconditions.
     ctx.task.tid = unsafe { libc::gettid() };
     ctx.task.held.clear();
