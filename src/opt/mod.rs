@@ -1,9 +1,11 @@
 //! IR to IR: what is not needed goes.
 //!
-//! The fast tier has two passes. One backward: flags that nobody reads are not set, values that nobody uses are not
-//! computed. One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. Constants are
+//! The fast tier has three passes. One backward: flags that nobody reads are not set, values that nobody uses are not
+//! computed. One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. And
+//! [`fences`]: barriers that order nothing go. Constants are
 //! folded where the builder made them; the rest is the emitter's choice of instructions.
 
+mod fences;
 mod hoist;
 
 use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
@@ -13,6 +15,7 @@ use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
 pub fn run(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool) {
     remove_dead(block, live_at, precise);
     hoist::run(block);
+    fences::run(block);
 }
 
 fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool) {

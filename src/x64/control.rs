@@ -351,6 +351,11 @@ impl Emitter<'_> {
                     self.store_pc(pc, it);
                     self.jump_helper(Helper::ExitAlign);
                 }
+                Cold::MonitorMiss { label, back } => {
+                    self.asm.bind(label);
+                    dynasm!(self.asm.ops; .arch x64; lock or DWORD [rsp - 64], 1);
+                    self.asm.jmp(back);
+                }
                 Cold::Fpscr { label, target } => {
                     self.asm.bind(label);
                     self.store_pc(target & !1, 0);

@@ -95,6 +95,8 @@ pub(super) enum Cold {
     Miss { label: DynamicLabel, target: Rm },
     /// Alignment fault at the address in eax.
     Align { label: DynamicLabel, pc: u32, it: u8 },
+    /// An exclusive store with a closed monitor: a barrier all the same (see `opt::fences`), then on with ZF clear.
+    MonitorMiss { label: DynamicLabel, back: DynamicLabel },
     /// FPSCR's modes have changed: on at `target` through the run loop.
     Fpscr { label: DynamicLabel, target: u32 },
     /// Continue at `back` after the run time has computed operation `inst` (arguments already stored).

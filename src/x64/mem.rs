@@ -219,7 +219,9 @@ impl Emitter<'_> {
         self.fault_point();
         self.monitor(m, Enc::new(0x39).w());
         self.clobbered();
-        let fail = self.jcc_over(super::asm::Cc::Ne);
+        let (miss, back) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jcc(super::asm::Cc::Ne, miss);
+        self.cold.push(Cold::MonitorMiss { label: miss, back });
         self.asm.op(Enc::new(0x8b).w(), RAX, Mem::state(EX_VAL).into());
         self.fault_point();
         // lock cmpxchg [m], v
@@ -231,7 +233,7 @@ impl Emitter<'_> {
             _ => Enc::of(0xb1).w(),
         };
         self.asm.op(e, v, m.into());
-        self.asm.bind(fail);
+        self.asm.bind(back);
         // ZF says whether both comparisons held.
         dynasm!(self.asm.ops; .arch x64
             ; mov QWORD [BYTE rbp + EX_ADDR as i8], -1
