@@ -12,8 +12,8 @@ use super::{guest, raw};
 const SIGSET_SIZE: u32 = 8;
 /// Most descriptors that select looks at: the kernel stops at the descriptor table's size.
 const MAX_SELECT: u32 = 1 << 16;
-/// Most events returned by one epoll_wait (fewer than asked for is allowed).
-const MAX_EVENTS: u32 = 1024;
+/// Bytes of the host's packed `struct epoll_event`.
+const HOST_EVENT: usize = size_of::<libc::epoll_event>();
 
 /// How a call's time limit is laid out in guest memory.
 #[derive(Clone, Copy)]
@@ -213,36 +213,36 @@ pub fn epoll_ctl(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     .map(|_| 0)
 }
 
-/// epoll_wait and its kin: `call` gets the buffer and its length.
+/// epoll_wait and its kin: `call` gets the buffer and its length. The host packs its events into 12 bytes each at
+/// the start of the guest's own buffer, where they are then spread to 16.
 fn epoll_form(
     ctx: &mut SyscallContext<'_>,
     a: &[u32; 6],
     mask: Option<SigSet>,
     call: impl FnOnce(&mut SyscallContext<'_>, u64, u64, u64) -> i64,
 ) -> SysResult {
-    if a[2] as i32 <= 0 || a[2] > i32::MAX as u32 / 16 {
+    if a[2] as i32 <= 0 || a[2] > i32::MAX as u32 / size_of::<EpollEvent>() as u32 {
         return Err(Errno::EINVAL);
     }
-    guest::dst(a[1], a[2] * 16)?;
-    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; a[2].min(MAX_EVENTS) as usize];
-    let (buffer, room) = (events.as_mut_ptr() as u64, events.len() as u64);
-    let n = masked(ctx, mask, |ctx, set| call(ctx, buffer, room, set))?;
-    let out: Vec<_> = events[..(n as usize).min(events.len())]
-        .iter()
+    let buffer = guest::dst(a[1], a[2] * size_of::<EpollEvent>() as u32)?;
+    let n = masked(ctx, mask, |ctx, set| call(ctx, buffer, a[2].into(), set))?;
+    let packed = guest::get_vec(a[1], n as usize * HOST_EVENT)?;
+    let events: Vec<_> = packed
+        .chunks_exact(HOST_EVENT)
         .map(|e| EpollEvent {
-            events: e.events,
+            events: u32::from_ne_bytes(*e.first_chunk().unwrap_or(&[0; 4])),
             pad: 0,
-            data: e.u64,
+            data: u64::from_ne_bytes(*e.last_chunk().unwrap_or(&[0; 8])),
         })
         .collect();
-    guest::put_array(a[1], &out)?;
+    guest::put_array(a[1], &events)?;
     Ok(n as u32)
 }
 
 fn epoll_timed(ctx: &mut SyscallContext<'_>, a: &[u32; 6], mask: Option<SigSet>) -> SysResult {
     epoll_form(ctx, a, mask, |ctx, buffer, room, set| {
         let args = [signed(a[0]), buffer, room, signed(a[3]), set, SIGSET_SIZE.into()];
-        // SAFETY: buffer and mask live over the call.
+        // SAFETY: a checked range of the guest's window; the mask lives over the call.
         unsafe { raw::syscall_interruptible(libc::SYS_epoll_pwait, args, ctx.machine.cpu()) }
     })
 }
@@ -262,7 +262,7 @@ pub fn epoll_pwait2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let limit = pointer(&mut time);
     epoll_form(ctx, a, mask, |ctx, buffer, room, set| {
         let args = [signed(a[0]), buffer, room, limit, set, SIGSET_SIZE.into()];
-        // SAFETY: buffer, time limit and mask live over the call.
+        // SAFETY: a checked range of the guest's window; time limit and mask live over the call.
         unsafe { raw::syscall_interruptible(libc::SYS_epoll_pwait2, args, ctx.machine.cpu()) }
     })
 }

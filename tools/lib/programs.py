@@ -197,7 +197,11 @@ BASH = {
     "select-and-brace": "echo {a..e} {1..10..3} pre{x,y}post; echo 2 | { select c in one two; do echo $c; break; done 2>/dev/null; }; shopt -s extglob nullglob; eval 'echo !(text*|words*|binary*) *.none'",
     "nameref": "f() { declare -n r=$1; r+=(new); }; arr=(a); f arr; echo ${arr[@]}; declare -i n=5+5; echo $n; declare -r c=1; (c=2) 2>/dev/null; echo $?",
 }
-# Typed at an interactive bash on a pseudo-terminal.
+# Typed at an interactive shell on a pseudo-terminal; a form feed is a pause, \x1a Ctrl-Z, \x03 Ctrl-C, \x04 Ctrl-D.
+PTY_ANY = {
+    "keys": "PS1=\nsleep 30\n\f\x1a\fjobs >j; grep -c Stopped j; rm j\ncommand fg >/dev/null\n\f\x03\fecho fg $?\ncat\nfg line\n\f\x04\fecho fg $?\n(trap 'echo fg trapped; exit 4' INT; sleep 30; :)\n\f\x03\fecho fg $?\nsleep 30 | cat\n\f\x1a\fcommand bg >/dev/null; kill %%; wait; echo fg done\nexit 6\n",
+    "size": "PS1=\nstty rows 33 cols 77; stty size | tr ' ' 0; stty -icanon min 1; stty -a | grep -c -e -icanon; stty sane; tty | cut -c1-9; test -t 2 && echo terminal; exit 5\n",
+}
 PTY = {
     "job-control": "set +o history; PS1=; bind 'set enable-bracketed-paste off' 2>/dev/null\nsleep 30 &\nkill %1; wait 2>/dev/null\nsleep 0.3 & fg >/dev/null\necho fg $?\nsleep 30 & kill -STOP $!; sleep 0.1; jobs | grep -c Stopped\nkill -9 %%; tty | cut -c1-9; stty size | wc -w; test -t 0 && echo terminal\nexit 5\n",
 }
@@ -338,6 +342,8 @@ def cases(arch):
     scripts("dash", SHELL)
     scripts("bash", {**SHELL, **{"bash-" + k: v for k, v in BASH.items()}}, ("/bin/bash", "-c"))
     out.extend(Case("bash", "pty-" + n, ["/bin/bash", "--norc", "-i"], pty=True, files={".stdin": t}) for n, t in PTY.items())
+    for name, argv in {"bash": ["/bin/bash", "--norc", "--noediting", "-i"], "dash": ["/bin/dash", "-i"]}.items():
+        out.extend(Case(name, "pty-" + n, argv, pty=True, files={".stdin": t}) for n, t in PTY_ANY.items())
     out.extend(Case("python", "test_" + m, ["/usr/bin/python3.11", "-c", PYTHON_RUN % m]) for m in PYTHON)
     out.extend(Case("python", n, ["/usr/bin/python3.11", "script.py"], files={"script.py": t}) for n, t in PYTHON_SCRIPTS.items())
     scripts("perl", PERL)
