@@ -67,6 +67,15 @@ struct Options {
     /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
     #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
     reexec: Option<i32>,
+    /// Internal: limits that the process before execve had
+    #[arg(
+        long,
+        hide = true,
+        value_name = "N,...",
+        value_delimiter = ',',
+        requires = "reexec"
+    )]
+    reexec_limits: Vec<u64>,
     /// The program and its arguments, handed to the guest as they are
     #[arg(
         value_name = "PROGRAM [ARGS...]",
@@ -106,6 +115,8 @@ pub struct Config {
     pub confined: bool,
     /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
     pub reexec: Option<i32>,
+    /// With it: the guest's resource limits that the host does not know, as `linux::proc_limits` lists them.
+    pub limits: Vec<u64>,
     pub program: OsString,
     /// argv[1..] of the guest.
     pub args: Vec<OsString>,
@@ -167,6 +178,7 @@ impl Config {
             one_insn_per_block: options.one_insn_per_block,
             confined: !options.unconfined,
             reexec: options.reexec,
+            limits: options.reexec_limits,
             program,
             args: command.collect(),
         })
@@ -174,9 +186,14 @@ impl Config {
 
     /// The command line (argv[0] included) with which a guest's execve runs `emu` again: the same options without
     /// the environment edits (the guest passes its environment itself), and `program` open as `fd` (-1: by path).
-    /// `argv` is the guest's; where it is empty the new guest's argv[0] is empty, as Linux has it since 5.18.
-    pub fn reexec_args(&self, fd: i32, program: &OsStr, argv: &[OsString]) -> Vec<OsString> {
+    /// `argv` is the guest's; where it is empty the new guest's argv[0] is empty, as Linux has it since 5.18. `limits`
+    /// become [`Config::limits`].
+    pub fn reexec_args(&self, fd: i32, program: &OsStr, argv: &[OsString], limits: &[u64]) -> Vec<OsString> {
         let mut out: Vec<OsString> = vec!["emu".into(), "--reexec".into(), fd.to_string().into()];
+        if !limits.is_empty() {
+            let list: Vec<String> = limits.iter().map(u64::to_string).collect();
+            out.extend(["--reexec-limits".into(), list.join(",").into()]);
+        }
         let mut option = |name: &str, value: Option<&OsStr>| {
             out.push(name.into());
             out.extend(value.map(OsStr::to_os_string));

@@ -66,6 +66,7 @@ fn run(config: Config, model: &'static Model) -> ! {
     if let Err(error) = Space::init(&SpaceConfig::default()) {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
+    linux::proc_limits::adopt_limits(&config.limits);
     let c_strings = |strings: &[Vec<u8>]| -> Vec<CString> {
         // Arguments and variables came from C strings.
         strings
@@ -124,7 +125,9 @@ fn run(config: Config, model: &'static Model) -> ! {
         model,
         strace: config.strace,
         at_exit: if config.stats { report } else { || {} },
-        reexec_args: Box::new(move |fd, program, argv| config.reexec_args(fd, program, argv)),
+        reexec_args: Box::new(move |fd, program, argv| {
+            config.reexec_args(fd, program, argv, &linux::proc_limits::kept_limits())
+        }),
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::run(process, machine)

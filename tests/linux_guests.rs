@@ -100,6 +100,33 @@ fn oldcalls() {
     check("oldcalls", &TARGETS);
 }
 
+#[test]
+fn clocks() {
+    check("clocks", &TARGETS);
+}
+
+#[test]
+fn limits() {
+    check("limits", &TARGETS);
+}
+
+/// Reading the clock takes no system call.
+#[test]
+fn clocks_stay_in_user_space() {
+    for target in &TARGETS {
+        let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+            .arg("--strace")
+            .arg(build("clocks", target))
+            .arg("quietly")
+            .output()
+            .expect("emu starts");
+        let trace = String::from_utf8_lossy(&output.stderr);
+        let calls = trace.matches("gettime").count() + trace.matches("gettimeofday").count();
+        assert!(output.status.success() && trace.contains("exit_group"), "{trace}");
+        assert_eq!(calls, 0, "{trace}");
+    }
+}
+
 /// A standard descriptor that is closed stays closed, although Rust's run-time library opens it.
 #[test]
 fn closed_descriptors() {

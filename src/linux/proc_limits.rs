@@ -35,23 +35,25 @@ fn kept(resource: u32) -> Option<(&'static AtomicU64, &'static AtomicU64)> {
     }
 }
 
-/// The kept limits (resource, soft, hard), to hand to the next program over execve.
-pub fn kept_limits() -> [(u32, u64, u64); 3] {
-    [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_STACK].map(|resource| {
-        let (soft, hard) = match kept(resource) {
-            Some((s, h)) => (s.load(Ordering::Relaxed), h.load(Ordering::Relaxed)),
-            None => (u64::MAX, u64::MAX),
-        };
-        (resource, soft, hard)
-    })
+const KEPT: [u32; 3] = [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_STACK];
+
+/// The kept limits, to hand to the next program over execve: soft and hard for each of address space, data, stack.
+pub fn kept_limits() -> [u64; 6] {
+    let mut out = [u64::MAX; 6];
+    for (pair, resource) in out.chunks_exact_mut(2).zip(KEPT) {
+        if let Some((soft, hard)) = kept(resource) {
+            pair.copy_from_slice(&[soft.load(Ordering::Relaxed), hard.load(Ordering::Relaxed)]);
+        }
+    }
+    out
 }
 
-/// Takes over limits that the program before execve had ([`kept_limits`]).
-pub fn adopt_limits(limits: &[(u32, u64, u64)]) {
-    for &(resource, soft, max) in limits {
-        if let Some((s, h)) = kept(resource) {
-            s.store(soft, Ordering::Relaxed);
-            h.store(max, Ordering::Relaxed);
+/// Takes over the limits that the program before execve had ([`kept_limits`]); fewer than six leave the rest alone.
+pub fn adopt_limits(limits: &[u64]) {
+    for (pair, resource) in limits.chunks_exact(2).zip(KEPT) {
+        if let Some((soft, hard)) = kept(resource) {
+            soft.store(pair[0], Ordering::Relaxed);
+            hard.store(pair[1], Ordering::Relaxed);
         }
     }
 }
