@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Compiler and options for one kind of guest.
 struct Target {
@@ -25,15 +26,19 @@ fn build(guest: &str, target: &Target) -> PathBuf {
         .join(guest)
         .with_extension("c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{guest}-{}", target.name));
+    // Tests run side by side and may share a guest: each writes a file of its own, and the last rename stays.
+    static BUILT: AtomicU32 = AtomicU32::new(0);
+    let unfinished = program.with_extension(BUILT.fetch_add(1, Ordering::Relaxed).to_string());
     let status = Command::new(target.compiler)
         .args(target.options)
         // Wrong arguments are given on purpose: no warnings.
         .args(["-O1", "-w", "-static", "-pthread", "-o"])
-        .arg(&program)
+        .arg(&unfinished)
         .arg(source)
         .status()
         .expect("Debian's gcc-arm-linux-gnueabihf and gcc-arm-linux-gnueabi are installed");
     assert!(status.success(), "{guest} does not compile for {}", target.name);
+    std::fs::rename(unfinished, &program).expect("the guest just built");
     program
 }
 
