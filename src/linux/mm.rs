@@ -91,19 +91,34 @@ fn on_range(nr: i64, addr: u32, len: u32, rest: &[u64]) -> SysResult {
     Ok(Errno::check(unsafe { raw::syscall(nr, args) })? as u32)
 }
 
+/// ENOMEM where the range has a hole, which the host does not see: the reservation is mapped.
+fn whole(addr: u32, len: u32) -> Result<(), Errno> {
+    if space().is_mapped(addr.into(), len) {
+        Ok(())
+    } else {
+        Err(Errno::ENOMEM)
+    }
+}
+
+/// Holes are reported after what is mapped has been written.
 pub fn sys_msync(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
-    on_range(libc::SYS_msync, args[0], args[1], &[args[2].into()])
+    let done = on_range(libc::SYS_msync, args[0], args[1], &[args[2].into()])?;
+    whole(args[0], args[1])?;
+    Ok(done)
 }
 
 pub fn sys_mlock(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    whole(args[0], args[1])?;
     on_range(libc::SYS_mlock, args[0], args[1], &[])
 }
 
 pub fn sys_mlock2(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    whole(args[0], args[1])?;
     on_range(libc::SYS_mlock2, args[0], args[1], &[args[2].into()])
 }
 
 pub fn sys_munlock(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    whole(args[0], args[1])?;
     on_range(libc::SYS_munlock, args[0], args[1], &[])
 }
 

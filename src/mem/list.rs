@@ -55,13 +55,16 @@ impl Extents {
 
     /// The first mapped range within `range`, cut to it.
     pub fn first_within(&self, range: Range<u32>) -> Option<Range<u32>> {
+        if range.is_empty() {
+            return None;
+        }
         let before = self
             .map
             .range(..range.start)
             .next_back()
             .filter(|&(_, &last)| last > range.start);
         let (&first, &last) = before.or_else(|| self.map.range(range.clone()).next())?;
-        (!range.is_empty()).then(|| first.max(range.start)..last.min(range.end))
+        Some(first.max(range.start)..last.min(range.end))
     }
 
     /// From the first to the last mapped page within `range`.

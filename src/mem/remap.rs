@@ -49,6 +49,10 @@ impl Space {
                 return Err(libc::EPERM);
             }
         }
+        if new < old && old > END - start {
+            // The kernel's do_munmap of the tail, which it does first.
+            return Err(libc::EINVAL);
+        }
         let mut changed = None;
         let end = start.saturating_add(old.max(new)).min(END);
         if self.forget_code(start..end)? {
