@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 /// Sizes tried, largest first: only `RLIMIT_AS` or `RLIMIT_FSIZE` make the later ones necessary.
 const SIZES: [usize; 4] = [128 << 20, 64 << 20, 32 << 20, 8 << 20];
 
+/// Bytes for which memory is asked at once.
+const POPULATED_AT_ONCE: usize = 64 << 10;
+
 /// Blocks start at multiples of this.
 pub const ALIGN: usize = 16;
 
@@ -28,6 +31,8 @@ pub struct Place {
 pub struct Arena {
     place: Place,
     used: usize,
+    /// Up to where memory has been asked for in the writable mapping.
+    populated: usize,
 }
 
 /// A memory file of `len` bytes, sparse. The descriptor is closed once mapped, so that no guest sees it.
@@ -93,7 +98,11 @@ impl Arena {
                 memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
             match mapped {
                 Ok(place) if place.rx >> 32 != 0 && place.rw >> 32 != 0 => {
-                    return Ok(Arena { place, used: 0 });
+                    return Ok(Arena {
+                        place,
+                        used: 0,
+                        populated: 0,
+                    });
                 }
                 Ok(_) => last = io::Error::from_raw_os_error(libc::EEXIST),
                 Err(e) => last = e,
@@ -137,6 +146,7 @@ impl Arena {
     /// The host's error; the process cannot go on then.
     pub fn adopt(&mut self, file: &OwnedFd) -> io::Result<()> {
         let len = self.place.len as usize;
+        self.populated = self.used.next_multiple_of(4096);
         map_twice(file, len, Some(self.place), libc::MAP_FIXED).map(|_| ())
     }
 
@@ -162,7 +172,26 @@ impl Arena {
             return None;
         }
         self.used = end;
+        if end > self.populated {
+            self.populate(end);
+        }
         Some(start as u32)
+    }
+
+    /// Has the kernel provide memory up to `end` and somewhat beyond in one go: taking a fault for each page costs
+    /// several times that. Where it refuses, pages come by faults.
+    fn populate(&mut self, end: usize) {
+        const MADV_POPULATE_WRITE: i32 = 23;
+        let from = self.populated;
+        self.populated = end
+            .next_multiple_of(POPULATED_AT_ONCE)
+            .min(self.place.len as usize);
+        if self.populated - from > 2 * POPULATED_AT_ONCE {
+            return;
+        }
+        let start = (self.place.rw as usize + from) as *mut libc::c_void;
+        // SAFETY: the range lies in our writable mapping, whose contents do not change.
+        unsafe { libc::madvise(start, self.populated - from, MADV_POPULATE_WRITE) };
     }
 
     /// Forgets everything after the first `keep` bytes and gives its pages back.
@@ -181,6 +210,7 @@ impl Arena {
             };
         }
         self.used = keep;
+        self.populated = self.populated.min(from);
     }
 
     fn writable(&self, offset: u32, len: usize) -> *mut u8 {

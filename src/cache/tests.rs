@@ -34,6 +34,7 @@ fn jumper(target: u32) -> Code {
         fp_rows: Vec::new(),
         guest_insns: 1,
         hot_bytes: 8,
+        early: Vec::new(),
         loop_head: 0,
     }
 }

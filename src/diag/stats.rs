@@ -97,6 +97,18 @@ struct BlockCount {
     runs: &'static AtomicU64,
     guest_insns: u32,
     code: Box<[u8]>,
+    early: Box<[EarlyExit]>,
+}
+
+/// A way out of a counting block before its end.
+#[derive(Clone, Copy, Debug)]
+pub struct EarlyExit {
+    /// Times that it was taken.
+    pub taken: &'static AtomicU64,
+    /// Guest instructions of the block up to and including the one that leaves.
+    pub guest_insns: u32,
+    /// Bytes of host code up to there.
+    pub host_bytes: u32,
 }
 
 /// Host instructions at the start of a counting block that are there for the counting.
@@ -113,21 +125,31 @@ pub fn count_execution() -> bool {
     COUNT_EXECUTION.load(Ordering::Relaxed)
 }
 
-/// A run counter for a block about to be translated; its address is good for the life of the process.
+/// Counters made at once.
+const COUNTERS: usize = 1024;
+static SPARE_COUNTERS: Mutex<&'static [AtomicU64]> = Mutex::new(&[]);
+
+/// A counter for a block about to be translated; its address is good for the life of the process.
 pub fn new_run_counter() -> &'static AtomicU64 {
-    Box::leak(Box::default())
+    let mut spare = SPARE_COUNTERS.lock().unwrap_or_else(|e| e.into_inner());
+    if spare.is_empty() {
+        *spare = Box::leak((0..COUNTERS).map(|_| AtomicU64::new(0)).collect());
+    }
+    let (first, rest) = (&spare[0], &spare[1..]);
+    *spare = rest;
+    first
 }
 
 /// Registers the counter of a translated block with its sizes: guest instructions, and the host code that is
-/// executed when nothing exceptional happens. Both are counted as if straight through, so what a predicated run
-/// skips counts as executed.
-pub fn register_block(runs: &'static AtomicU64, guest_insns: u32, code: &[u8]) {
+/// executed when nothing exceptional happens. Between the start and the exit taken both are counted as if straight
+/// through, so what a predicated run skips counts as executed.
+pub fn register_block(runs: &'static AtomicU64, guest_insns: u32, code: &[u8], early: &[EarlyExit]) {
     let mut blocks = BLOCKS.lock().unwrap_or_else(|e| e.into_inner());
-    let code = code.into();
     blocks.push(BlockCount {
         runs,
         guest_insns,
-        code,
+        code: code.into(),
+        early: early.into(),
     });
 }
 
@@ -176,10 +198,22 @@ pub fn report(exit_names: &[&str]) -> String {
     let (mut guest, mut host) = (0, 0);
     for block in blocks.iter() {
         let runs = block.runs.load(Ordering::Relaxed);
-        if runs > 0 {
-            guest += runs * u64::from(block.guest_insns);
-            host += runs * disasm::count_host(&block.code).saturating_sub(COUNTING_INSNS) as u64;
+        if runs == 0 {
+            continue;
         }
+        let mut count = |times: u64, guest_insns: u32, code: &[u8]| {
+            guest += times * u64::from(guest_insns);
+            host += times * disasm::count_host(code).saturating_sub(COUNTING_INSNS) as u64;
+        };
+        let mut whole = runs;
+        for exit in &block.early {
+            let taken = exit.taken.load(Ordering::Relaxed);
+            whole = whole.saturating_sub(taken);
+            if taken > 0 {
+                count(taken, exit.guest_insns, &block.code[..exit.host_bytes as usize]);
+            }
+        }
+        count(whole, block.guest_insns, &block.code);
     }
     if guest > 0 {
         row("guest insns executed", guest.to_string());
@@ -202,8 +236,15 @@ mod tests {
         let code = [
             0x48, 0xb8, 1, 0, 0, 0, 0, 0, 0, 0, 0x48, 0xff, 0x00, 0x90, 0x90, 0x90, 0x90, 0x90,
         ];
-        register_block(runs, 2, &code);
-        runs.store(1000, Ordering::Relaxed);
+        let early = EarlyExit {
+            taken: new_run_counter(),
+            guest_insns: 1,
+            host_bytes: 15,
+        };
+        register_block(runs, 2, &code, &[early]);
+        runs.store(1500, Ordering::Relaxed);
+        // 1000 runs of 2 and 5 instructions, 500 of 1 and 2.
+        early.taken.store(500, Ordering::Relaxed);
         stats().exits[1].add(3);
         let text = report(&["none", "syscall"]);
         assert!(text.contains("exits: syscall"), "{text}");
@@ -211,6 +252,6 @@ mod tests {
             .lines()
             .find(|l| l.contains("host insns per guest insn"))
             .expect("ratio line");
-        assert!(line.trim_end().ends_with("2.50"), "{line}");
+        assert!(line.trim_end().ends_with("2.40"), "{line}");
     }
 }

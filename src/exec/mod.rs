@@ -8,6 +8,7 @@ mod faults;
 mod fork_hints;
 mod helpers;
 mod jit;
+mod known;
 pub mod machine;
 pub mod runtime;
 mod safe_syscall;

@@ -6,7 +6,7 @@
 
 use super::fork_hints::{ForkHints, Note};
 use super::thread::Thread;
-use super::translate::Compile;
+use super::translate::{Compile, Request};
 use crate::cache::arena::Place;
 use crate::cache::blocks::BlockId;
 use crate::cache::jump_table::Form;
@@ -43,18 +43,18 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn count(&mut self, code: &Code, started: Option<Instant>) {
+    fn count(&mut self, code: &Code, took: Option<Duration>) {
         let s = stats();
         s.blocks.add(1);
         s.code_bytes.add(code.bytes.len() as u64);
-        let Some(started) = started else { return };
+        let Some(took) = took else { return };
         let new = self.seen.add(code).min(u64::from(code.guest_insns));
         s.guest_insns.add(new);
         s.guest_insns_again.add(u64::from(code.guest_insns) - new);
         let tables = self.cache.table_bytes() as u64;
         s.table_bytes.add(tables.saturating_sub(self.tables_counted));
         self.tables_counted = tables;
-        s.translate_ns.add(started.elapsed().as_nanos() as u64);
+        s.translate_ns.add(took.as_nanos() as u64);
     }
 
     fn trusts_guest(&self, page: u32) -> bool {
@@ -77,6 +77,8 @@ pub struct Runtime {
     thread_count: AtomicUsize,
     /// Begins anew with each full flush: older translation stacks and exit identifiers mean nothing any more.
     epoch: AtomicU64,
+    /// Times that guest code may have changed.
+    changes: AtomicU64,
     /// The stubs with our additions, for a child's arena.
     stub_bytes: Vec<u8>,
     stubs: Stubs,
@@ -135,6 +137,7 @@ pub fn init(
         threads: Mutex::new(Vec::new()),
         thread_count: AtomicUsize::new(0),
         epoch: AtomicU64::new(0),
+        changes: AtomicU64::new(0),
         stub_bytes: bytes,
         stubs,
         sentinel,
@@ -265,16 +268,25 @@ impl Runtime {
             shared.cache.begin_translation();
             drop(shared);
             let started = count_execution().then(Instant::now);
-            let compiled = translator.compile(location, soft, hash, &|page| self.read_page(page));
+            let request = Request {
+                soft,
+                hash,
+                // Read after the translation has begun: what changes later is noticed at its end.
+                changes: self.changes.load(Ordering::SeqCst),
+                read_page: &|page| self.read_page(page),
+            };
+            let compiled = translator.compile(location, &request);
             let mut shared = self.shared();
             if !shared.cache.end_translation(&compiled.ranges) {
                 continue;
             }
             match shared.cache.insert(location, &compiled.code, &compiled.ranges) {
                 Ok(id) => {
+                    // The counting itself is no part of translation.
+                    let took = started.map(|s| s.elapsed());
                     self.hints.note(Note::Translated(location));
-                    shared.count(&compiled.code, started);
-                    translator.placed(location, &compiled, shared.cache.entry(id));
+                    shared.count(&compiled.code, took);
+                    translator.placed(location, compiled, shared.cache.entry(id));
                     return then(&mut shared, id);
                 }
                 Err(Full) => {
@@ -313,9 +325,16 @@ impl Runtime {
         self.shared().cache.restart();
     }
 
+    /// Drops what was translated from `range`: how many blocks.
+    fn drop_code(&self, shared: &mut Shared, range: Range<u64>) -> usize {
+        // Before the cache hears of it: a translation under way has seen the old number and is told of the range.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        shared.cache.invalidate(range)
+    }
+
     /// Drops what was translated from `[start, end)` (an end of 0 is the end of memory).
     pub fn invalidate(&self, start: u32, end: u32) {
-        let killed = self.shared().cache.invalidate(pages::widen(start, end));
+        let killed = self.drop_code(&mut self.shared(), pages::widen(start, end));
         if killed > 0 {
             self.synchronise();
         }
@@ -325,7 +344,7 @@ impl Runtime {
     pub fn flush_code(&self, start: u32, end: u32) {
         let range = pages::widen(start, end);
         let mut shared = self.shared();
-        let killed = shared.cache.invalidate(range.clone());
+        let killed = self.drop_code(&mut shared, range.clone());
         let first = range.start >> 12;
         for page in first..(range.end.saturating_sub(1) >> 12).min(first + FLUSHED_PAGES) + 1 {
             if !range.is_empty() {
@@ -353,9 +372,7 @@ impl Runtime {
             let mut shared = self.shared();
             let writes = shared.writes.entry(page).or_insert(0);
             *writes = writes.saturating_add(1);
-            shared
-                .cache
-                .invalidate(pages::widen(start, start.wrapping_add(4096)));
+            self.drop_code(&mut shared, pages::widen(start, start.wrapping_add(4096)));
         }
         let ours = mem::space().unprotect_code(page);
         // Between the two a translation may have begun: it has told the page table again, or it is dropped here.
@@ -367,7 +384,7 @@ impl Runtime {
     pub fn mapping_changed(&self, start: u32, end: u32) {
         let range = pages::widen(start, end);
         let mut shared = self.shared();
-        let killed = shared.cache.invalidate(range.clone());
+        let killed = self.drop_code(&mut shared, range.clone());
         if !shared.writes.is_empty() {
             shared
                 .writes

@@ -1,6 +1,7 @@
 //! From a guest location to host code: fetch, lift, optimise, compile.
 
 use super::FpMode;
+use super::known::{self, AddressSet, LiveFlags, SharedSet};
 use crate::cpu::location::{FpKey, Location};
 use crate::diag::disasm;
 use crate::diag::log::{Items, enabled, line};
@@ -13,6 +14,7 @@ use crate::x64::{self, HostFeatures};
 use crate::{ir, opt};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 
 /// What a translation yields.
 #[derive(Debug, Default)]
@@ -20,16 +22,29 @@ pub struct Compiled {
     pub code: Code,
     /// Guest bytes that it was made from, `[start, end)`: when they change, it is void.
     pub ranges: Vec<Range<u64>>,
+    /// Where the block counts its runs, if it does.
+    pub run_counter: Option<&'static AtomicU64>,
+}
+
+/// What is asked of a translator besides a location.
+pub struct Request<'a> {
+    /// Calls instead of host floating point.
+    pub soft: bool,
+    /// The hashed jump table.
+    pub hash: bool,
+    /// Another number than before whenever guest code that was read may have changed.
+    pub changes: u64,
+    /// To be called before guest code is read from a page (address >> 12).
+    pub read_page: &'a dyn Fn(u32),
 }
 
 /// A translator; one thread at a time uses it.
 pub trait Compile: Send {
-    /// Translates the block at `location`. Before it reads guest code from a page it says so to `read_page` (with
-    /// the address >> 12). `soft` asks for calls instead of host floating point, `hash` for the hashed jump table.
-    fn compile(&mut self, location: Location, soft: bool, hash: bool, read_page: &dyn Fn(u32)) -> Compiled;
+    /// Translates the block at `location`.
+    fn compile(&mut self, location: Location, request: &Request<'_>) -> Compiled;
 
-    /// Hears where the code of the last translation is now (for the log).
-    fn placed(&mut self, location: Location, compiled: &Compiled, host: u64) {
+    /// Takes the last translation back, and hears where its code is now.
+    fn placed(&mut self, location: Location, compiled: Compiled, host: u64) {
         let _ = (location, compiled, host);
     }
 }
@@ -41,6 +56,8 @@ pub struct FastTier {
     soft_fp: bool,
     precise_flags: bool,
     buffers: Buffers,
+    entries: AddressSet,
+    live: LiveFlags,
 }
 
 /// Lists of one translation, kept for the next one's sake.
@@ -49,6 +66,9 @@ struct Buffers {
     told: Vec<u32>,
     read: Vec<Range<u64>>,
     known: Vec<(u32, Flags)>,
+    ranges: Vec<Range<u64>>,
+    lift: lift::Buffers,
+    x64: x64::Workspace,
 }
 
 impl FastTier {
@@ -59,6 +79,8 @@ impl FastTier {
             soft_fp,
             precise_flags,
             buffers: Buffers::default(),
+            entries: AddressSet::new(),
+            live: LiveFlags::new(),
         }
     }
 }
@@ -66,26 +88,19 @@ impl FastTier {
 /// Executable guest memory as one translation reads it.
 struct GuestCode<'a> {
     read_page: &'a dyn Fn(u32),
+    entries: SharedSet<'a>,
     /// The last page looked at, and whether it is executable.
     page: Cell<(u32, bool)>,
+    /// The last eight aligned bytes read, behind their address / 8.
+    bytes: Cell<(u32, u64)>,
     /// Pages told to `read_page`.
     told: RefCell<Vec<u32>>,
-    /// What was read, in the order of reading, adjacent reads joined.
+    /// What was read, in the order of reading, adjacent reads joined from the index on that `joined` holds.
     read: RefCell<Vec<Range<u64>>>,
+    joined: Cell<usize>,
 }
 
-impl<'a> GuestCode<'a> {
-    fn new(read_page: &'a dyn Fn(u32), mut told: Vec<u32>, mut read: Vec<Range<u64>>) -> GuestCode<'a> {
-        told.clear();
-        read.clear();
-        GuestCode {
-            read_page,
-            page: Cell::new((u32::MAX, false)),
-            told: RefCell::new(told),
-            read: RefCell::new(read),
-        }
-    }
-
+impl GuestCode<'_> {
     fn executable(&self, page: u32) -> bool {
         let (last, yes) = self.page.get();
         if last == page {
@@ -101,32 +116,78 @@ impl<'a> GuestCode<'a> {
         self.page.set((page, yes));
         yes
     }
+
+    /// The flags live at `target`, from `live` or by looking at the code there.
+    fn live_at(&self, target: Location, live: &RefCell<&mut LiveFlags>, context: &Context) -> Flags {
+        let key = target.target();
+        let found = live.borrow().get(key, &mut self.read.borrow_mut());
+        if let Some(flags) = found {
+            return flags;
+        }
+        let before = self.read.borrow().len();
+        self.joined.set(before);
+        let flags = lift::flags_live_at(target, self, context);
+        live.borrow_mut().put(key, flags, &self.read.borrow()[before..]);
+        flags
+    }
 }
 
 impl Fetch for GuestCode<'_> {
+    #[inline]
     fn fetch16(&self, pc: u32) -> Option<u16> {
         if !self.executable(pc >> 12) {
             return None;
         }
         let mut read = self.read.borrow_mut();
         let at = u64::from(pc);
-        match read.last_mut() {
+        let joined = self.joined.get();
+        match read[joined..].last_mut() {
             Some(last) if (last.start..=last.end).contains(&at) => last.end = last.end.max(at + 2),
             _ => read.push(at..at + 2),
         }
-        mem::space().read::<u16>(GuestAddr(pc)).ok()
+        let (mut index, mut bytes) = self.bytes.get();
+        if index != pc / 8 {
+            index = pc / 8;
+            bytes = mem::space().read::<u64>(GuestAddr(pc & !7)).ok()?;
+            self.bytes.set((index, bytes));
+        }
+        Some((bytes >> (pc % 8 * 8)) as u16)
+    }
+
+    fn note_entry(&self, target: u32) {
+        self.entries.insert(target);
+    }
+
+    fn is_entry(&self, target: u32) -> bool {
+        self.entries.may_contain(target)
     }
 }
 
 impl Compile for FastTier {
-    fn compile(&mut self, location: Location, soft: bool, hash: bool, read_page: &dyn Fn(u32)) -> Compiled {
+    fn compile(&mut self, location: Location, request: &Request<'_>) -> Compiled {
         let Buffers {
-            told,
-            read,
+            mut told,
+            mut read,
             mut known,
+            mut ranges,
+            lift: mut buffers,
+            x64: mut workspace,
         } = std::mem::take(&mut self.buffers);
+        told.clear();
+        read.clear();
         known.clear();
-        let guest = GuestCode::new(read_page, told, read);
+        ranges.clear();
+        self.live.at(request.changes);
+        let live = RefCell::new(&mut self.live);
+        let guest = GuestCode {
+            read_page: request.read_page,
+            entries: self.entries.shared(),
+            page: Cell::new((u32::MAX, false)),
+            bytes: Cell::new((u32::MAX, 0)),
+            told: RefCell::new(told),
+            read: RefCell::new(read),
+            joined: Cell::new(0),
+        };
         // The part of the key that is `lift`'s.
         let fp = FpKey(location.fp.0 & !FpMode::SOFT);
         let at = |target: u32| Location {
@@ -135,7 +196,8 @@ impl Compile for FastTier {
             it: 0,
             fp,
         };
-        let mut block = lift::translate_block(Location { fp, ..location }, &guest, &self.context);
+        let mut block =
+            lift::translate_with(Location { fp, ..location }, &guest, &self.context, &mut buffers);
         // The block knows its own range.
         guest.read.borrow_mut().clear();
         let known = RefCell::new(known);
@@ -145,69 +207,83 @@ impl Compile for FastTier {
             }
             let found = known.borrow().iter().find(|(t, _)| *t == target).map(|(_, f)| *f);
             found.unwrap_or_else(|| {
-                let flags = lift::flags_live_at(at(target), &guest, &self.context);
+                let flags = guest.live_at(at(target), &live, &self.context);
                 known.borrow_mut().push((target, flags));
                 flags
             })
         };
         opt::run(&mut block, &live_at, self.precise_flags);
-        self.log_source(location, &block);
+        log_source(location, &block);
+        let run_counter = stats::count_execution().then(stats::new_run_counter);
         let options = x64::Options {
-            soft_fp: soft || self.soft_fp || location.fp.0 & FpMode::SOFT != 0,
+            soft_fp: request.soft || self.soft_fp || location.fp.0 & FpMode::SOFT != 0,
             precise_flags: self.precise_flags,
-            hash_lookup: hash,
+            hash_lookup: request.hash,
             based: mem::space().base() != 0,
             live_at: &live_at,
             host: self.host,
-            run_counter: stats::count_execution().then(stats::new_run_counter),
+            run_counter,
         };
-        let code = x64::compile(&block, &options);
-        if let Some(counter) = options.run_counter {
-            stats::register_block(counter, code.guest_insns, &code.bytes[..code.hot_bytes as usize]);
-        }
+        let code = x64::compile_with(&block, &options, &mut workspace);
         let own = u64::from(block.start)..u64::from(block.end).max(u64::from(block.start) + 2);
-        // The flags that the block leaves behind depend on code elsewhere, too.
-        let elsewhere = |r: &&Range<u64>| r.start < own.start || r.end > own.end;
-        let mut ranges: Vec<_> = guest.read.borrow().iter().filter(elsewhere).cloned().collect();
         ranges.push(own);
+        // The flags that the block leaves behind depend on code elsewhere, too.
+        ranges.extend(guest.read.borrow().iter().cloned());
+        known::join(&mut ranges);
+        buffers.insts = block.insts;
+        let (told, read) = (guest.told.into_inner(), guest.read.into_inner());
         self.buffers = Buffers {
-            told: guest.told.into_inner(),
-            read: guest.read.into_inner(),
+            told,
+            read,
             known: known.into_inner(),
+            ranges: Vec::new(),
+            lift: buffers,
+            x64: workspace,
         };
-        Compiled { code, ranges }
+        Compiled {
+            code,
+            ranges,
+            run_counter,
+        }
     }
 
-    fn placed(&mut self, location: Location, compiled: &Compiled, host: u64) {
+    fn placed(&mut self, location: Location, compiled: Compiled, host: u64) {
+        self.entries.shared().insert(location.target());
+        let code = &compiled.code;
+        if let Some(counter) = compiled.run_counter {
+            let hot = &code.bytes[..code.hot_bytes as usize];
+            stats::register_block(counter, code.guest_insns, hot, &code.early);
+        }
         if enabled(Items::OUT_ASM) {
             line(format_args!(
                 "OUT: {:08x} -> {host:#x}, {} bytes",
                 location.pc,
-                compiled.code.bytes.len()
+                code.bytes.len()
             ));
-            for text in disasm::host(&compiled.code.bytes, host) {
+            for text in disasm::host(&code.bytes, host) {
                 line(format_args!("{text}"));
             }
         }
+        self.buffers.ranges = compiled.ranges;
+        self.buffers.x64.code = compiled.code;
     }
 }
 
-impl FastTier {
-    fn log_source(&self, location: Location, block: &Block) {
-        if enabled(Items::IN_ASM) {
-            line(format_args!("IN: {:08x}", location.pc));
-            let mut bytes = vec![0; block.end.saturating_sub(block.start) as usize];
-            let read = mem::space()
-                .read_prefix(GuestAddr(block.start), &mut bytes)
-                .unwrap_or(0);
-            for text in disasm::guest(&bytes[..read], block.start, location.thumb) {
-                line(format_args!("{text}"));
-            }
+/// Logs what was translated.
+fn log_source(location: Location, block: &Block) {
+    if enabled(Items::IN_ASM) {
+        line(format_args!("IN: {:08x}", location.pc));
+        let mut bytes = vec![0; block.end.saturating_sub(block.start) as usize];
+        let read = mem::space()
+            .read_prefix(GuestAddr(block.start), &mut bytes)
+            .unwrap_or(0);
+        for text in disasm::guest(&bytes[..read], block.start, location.thumb) {
+            line(format_args!("{text}"));
         }
-        if enabled(Items::IR) {
-            for text in ir::print::print(block).lines() {
-                line(format_args!("{text}"));
-            }
+    }
+    if enabled(Items::IR) {
+        for text in ir::print::print(block).lines() {
+            line(format_args!("{text}"));
         }
     }
 }

@@ -19,9 +19,15 @@ impl Default for Builder {
 
 impl Builder {
     pub fn new() -> Builder {
+        Builder::reusing(Vec::with_capacity(128))
+    }
+
+    /// A builder whose block takes over the memory of `insts`.
+    pub fn reusing(mut insts: Vec<Inst>) -> Builder {
+        insts.clear();
         Builder {
             block: Block {
-                insts: Vec::with_capacity(128),
+                insts,
                 ..Block::default()
             },
             regs: [Value::NONE; 15],

@@ -162,8 +162,10 @@ macro_rules! ops {
             }
 
             /// Type of the value defined.
+            #[inline]
             pub fn result(self) -> Type {
-                match self { $( Op::$name => Type::$ty, )* }
+                static TABLE: [Type; Op::ALL.len()] = [ $( Type::$ty, )* ];
+                TABLE[self as usize]
             }
 
             /// Operand kinds, one letter each for a, b, c: `i` I32, `l` I64, `s` F32, `d` F64, `?` optional I32.
@@ -172,11 +174,12 @@ macro_rules! ops {
             }
 
             /// Bits of [`effect`].
+            #[inline]
             pub fn effects(self) -> u16 {
                 use effect::*;
                 const NONE: u16 = 0;
-                let _ = NONE;
-                match self { $( Op::$name => $effects, )* }
+                static TABLE: [u16; Op::ALL.len()] = [ $( NONE | $effects, )* ];
+                TABLE[self as usize]
             }
         }
     };

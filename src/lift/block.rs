@@ -1,7 +1,9 @@
 //! Forms blocks: walks guest code from one address, deciding what stays inside the block and how it ends.
 //!
 //! A block goes on through direct unconditional branches (to code it has not covered yet), through conditional
-//! branches as side exits, and through IT blocks and A32 predication. It ends at calls, returns, computed branches, system
+//! branches as side exits, and through IT blocks and A32 predication. It ends where another block starts or will start
+//! (the target of a conditional branch), so that little is translated twice; except in the body of a loop that begins
+//! where the block does, which stays whole. It ends at calls, returns, computed branches, system
 //! calls, traps, and after [`Context::max_insns`] guest instructions, but never inside an IT block, because no exit
 //! carries ITSTATE; what must leave there becomes [`Trap::Intrinsic`] (see [`super::intrinsic`]).
 //!
@@ -14,7 +16,7 @@ use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
-use crate::ir::ops::{Block, Trap, Value};
+use crate::ir::ops::{Block, Inst, Trap, Value};
 use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Undecoded, Vfp, VfpArith};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
@@ -111,6 +113,19 @@ fn simple_move(insn: &Insn) -> Option<Reg> {
 /// IT block) is `Trap::FetchFault` with the faulting address; later it is a jump to it, so that it faults when it is
 /// reached. What does not decode is `Trap::Undefined` with the encoding in `imm`.
 pub fn translate_block(start: Location, fetch: &dyn Fetch, ctx: &Context) -> Block {
+    translate_with(start, fetch, ctx, &mut Buffers::default())
+}
+
+/// Memory of one translation, kept for the next one's sake.
+#[derive(Default)]
+pub struct Buffers {
+    /// For the operations of the block.
+    pub insts: Vec<Inst>,
+    ahead: Vec<(u32, Fetched)>,
+}
+
+/// As [`translate_block`], with memory that was used before.
+pub fn translate_with(start: Location, fetch: &dyn Fetch, ctx: &Context, buffers: &mut Buffers) -> Block {
     if ctx.kuser
         && !start.thumb
         && let Some(block) = kuser::translate(start.pc)
@@ -122,7 +137,7 @@ pub fn translate_block(start: Location, fetch: &dyn Fetch, ctx: &Context) -> Blo
     {
         return block;
     }
-    let mut b = Builder::new();
+    let mut b = Builder::reusing(std::mem::take(&mut buffers.insts));
     let block = b.block_mut();
     block.start = start.pc;
     block.end = start.pc;
@@ -141,10 +156,14 @@ pub fn translate_block(start: Location, fetch: &dyn Fetch, ctx: &Context) -> Blo
         it: if start.thumb { start.it } else { 0 },
         run: None,
         covered: Vec::with_capacity(4),
-        ahead: None,
+        ahead: std::mem::take(&mut buffers.ahead),
+        next_ahead: 0,
+        loop_end: start.pc,
     };
     former.covered.push((start.pc, start.pc));
+    former.look_ahead();
     while former.step() {}
+    buffers.ahead = former.ahead;
     former.lifter.b.finish()
 }
 
@@ -157,8 +176,12 @@ struct Former<'a> {
     run: Option<(Cond, u32)>,
     /// Guest address ranges decoded so far; the last one grows.
     covered: Vec<(u32, u32)>,
-    /// The instruction at this address has been looked at already.
-    ahead: Option<(u32, Fetched)>,
+    /// The straight run of code from the start on, by address.
+    ahead: Vec<(u32, Fetched)>,
+    /// The first of `ahead` that the block has not got to.
+    next_ahead: usize,
+    /// Address of the last branch in `ahead` that goes back to the start; the start itself if none does.
+    loop_end: u32,
 }
 
 impl Former<'_> {
@@ -166,13 +189,16 @@ impl Former<'_> {
     fn step(&mut self) -> bool {
         let pc = self.lifter.pc;
         let count = self.lifter.b.block().guest_insns as usize;
-        if self.it == 0 && count > 0 && (count >= self.lifter.ctx.max_insns || self.is_covered(pc)) {
-            return self.jump_to(pc);
+        if self.it == 0 && count > 0 {
+            let full = count >= self.lifter.ctx.max_insns;
+            if full || self.is_covered(pc) || self.ends_before(pc) {
+                return self.jump_to(pc);
+            }
         }
-        let fetched = match self.ahead.take() {
-            Some((at, fetched)) if at == pc => fetched,
-            _ => self.decode(pc, self.it),
-        };
+        let fetched = self.decode(pc, self.it);
+        if self.ahead.get(self.next_ahead).is_some_and(|a| a.0 == pc) {
+            self.next_ahead += 1;
+        }
         match fetched {
             Fetched::Fault(at) => {
                 if count > 0 && self.it == 0 {
@@ -208,7 +234,65 @@ impl Former<'_> {
         }
     }
 
+    /// Decodes the straight run of code that starts here, and notes where its conditional branches lead.
+    fn look_ahead(&mut self) {
+        self.ahead.clear();
+        let (start, thumb) = (self.lifter.pc, self.lifter.thumb);
+        let features = self.lifter.ctx.features;
+        let (mut pc, mut it) = (start, self.it);
+        // A loop can only start where a branch leads.
+        let maybe_loop = self.fetch.is_entry(self.lifter.target(start));
+        while self.ahead.len() < self.lifter.ctx.max_insns {
+            if pc != start && !maybe_loop && it == 0 && self.fetch.is_entry(self.lifter.target(pc)) {
+                return;
+            }
+            let fetched = self.decode_now(pc, it);
+            self.ahead.push((pc, fetched));
+            let Fetched::Insn { decoded, .. } = fetched else {
+                return;
+            };
+            let base = pc.wrapping_add(if thumb { 4 } else { 8 });
+            let (target, conditional) = match decoded.insn {
+                Insn::B { offset } => (
+                    Some(base.wrapping_add_signed(offset)),
+                    condition(&decoded, it) != Cond::Al,
+                ),
+                Insn::Cbz { offset, .. } => (Some(base.wrapping_add_signed(offset)), true),
+                ref insn if ends_block(insn, features) => return,
+                _ => (None, true),
+            };
+            if target == Some(start) {
+                self.loop_end = pc;
+            }
+            match target {
+                Some(target) if conditional => self.fetch.note_entry(self.lifter.target(target)),
+                Some(_) => return,
+                None => {}
+            }
+            it = match decoded.insn {
+                Insn::It { cond, mask } => it_state(cond, mask),
+                _ => advance_it(it),
+            };
+            pc = pc.wrapping_add(u32::from(decoded.size));
+        }
+    }
+
+    /// Whether `pc` is better left to a block of its own.
+    fn ends_before(&self, pc: u32) -> bool {
+        let in_loop = pc > self.covered[0].0 && pc <= self.loop_end;
+        !in_loop && self.fetch.is_entry(self.lifter.target(pc))
+    }
+
     fn decode(&self, pc: u32, it: u8) -> Fetched {
+        if let Some(&(at, fetched)) = self.ahead.get(self.next_ahead)
+            && at == pc
+        {
+            return fetched;
+        }
+        self.decode_now(pc, it)
+    }
+
+    fn decode_now(&self, pc: u32, it: u8) -> Fetched {
         let features = self.lifter.ctx.features;
         match decode_at(pc, self.lifter.thumb, it != 0, self.fetch, features) {
             // Fused multiply-add has no vector form: UNDEFINED in ARMv8, UNPREDICTABLE before.
@@ -398,15 +482,13 @@ impl Former<'_> {
     }
 
     /// Whether the next instruction is executed under `cond` and could join a run.
-    fn next_has_condition(&mut self, cond: Cond) -> bool {
+    fn next_has_condition(&self, cond: Cond) -> bool {
         let it = advance_it(self.it);
         if self.it != 0 {
             return it != 0 && Cond::from_bits(u32::from(it >> 4)) == cond;
         }
         let next = self.lifter.next();
-        let fetched = self.decode(next, it);
-        self.ahead = Some((next, fetched));
-        match fetched {
+        match self.decode(next, it) {
             Fetched::Insn { decoded, .. } => {
                 condition(&decoded, it) == cond && !matches!(decoded.insn, Insn::B { .. })
             }

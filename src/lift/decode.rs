@@ -1,4 +1,4 @@
-//! Fetches and decodes one instruction at a guest address.
+//! Fetches and decodes one instruction at a guest address; what translation asks about guest code.
 
 use crate::cpu::model::Features;
 use crate::isa::insn::{Decoded, Undecoded};
@@ -8,6 +8,18 @@ use crate::isa::{a32, t32};
 pub trait Fetch {
     /// The halfword at the even address `pc`; `None` where it is unmapped or not executable.
     fn fetch16(&self, pc: u32) -> Option<u16>;
+
+    /// Hears that a direct branch leads to `target` (T bit in bit 0), so that a block will start there.
+    fn note_entry(&self, target: u32) {
+        let _ = target;
+    }
+
+    /// Whether a block starts or will start at `target`, as far as is known: one that gets there had better end,
+    /// lest the same code be translated twice.
+    fn is_entry(&self, target: u32) -> bool {
+        let _ = target;
+        false
+    }
 }
 
 /// The result of looking at an address.

@@ -25,7 +25,7 @@ mod system;
 mod vfp;
 mod vfp_vector;
 
-pub use block::translate_block;
+pub use block::{Buffers, translate_block, translate_with};
 pub use clocks::ClockFunction;
 pub use decode::{Fetch, Fetched, decode_at};
 pub use flags::flags_live_at;

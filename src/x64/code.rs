@@ -1,5 +1,6 @@
 //! What the back end hands to the code cache: position-independent bytes, exits to link, side tables.
 
+use crate::diag::stats::EarlyExit;
 use crate::ir::ops::Op;
 
 /// A compiled block. Its bytes may be placed at any 16-byte aligned address of the arena once the exit
@@ -19,6 +20,8 @@ pub struct Code {
     pub loop_head: u32,
     /// Bytes before the cold part (exit stubs), for statistics.
     pub hot_bytes: u32,
+    /// Ways out before the end, if they are counted.
+    pub early: Vec<EarlyExit>,
 }
 
 /// A direct exit: a jump, conditional jump or call whose 32-bit displacement can be patched.
@@ -92,6 +95,25 @@ pub struct FpRow {
 }
 
 impl Code {
+    /// Empty code for a block of `guest_insns` instructions, in the memory of this one.
+    pub(super) fn renewed(mut self, guest_insns: u32) -> Code {
+        self.bytes.clear();
+        self.exits.clear();
+        self.rows.clear();
+        self.fp_rows.clear();
+        self.early.clear();
+        Code {
+            bytes: self.bytes,
+            exits: self.exits,
+            rows: self.rows,
+            fp_rows: self.fp_rows,
+            guest_insns,
+            loop_head: 0,
+            hot_bytes: 0,
+            early: self.early,
+        }
+    }
+
     /// The last row at or before `offset`.
     pub fn row_at(&self, offset: u32) -> Option<&Row> {
         row_at(&self.rows, offset)

@@ -136,13 +136,17 @@ impl Emitter<'_> {
     /// Leaves to `target` when `test` holds.
     fn exit_if(&mut self, test: Test, target: u32, live: Flags) {
         let spill = Flags(live.0 & self.flags.eflags.0) - self.flags.mem;
-        let cold = (!spill.is_empty()).then(|| {
+        // Exits of a counting block are counted on the way out.
+        let counting = self.opts.run_counter.is_some();
+        let cold = (!spill.is_empty() || counting).then(|| {
             let label = self.asm.new_label();
+            let taken = counting.then(|| self.count_exit());
             self.cold.push(Cold::Exit {
                 label,
                 flags: self.flags,
                 spill,
                 target,
+                taken,
             });
             label
         });
@@ -161,6 +165,10 @@ impl Emitter<'_> {
                 self.leave(b, cold, target);
                 self.asm.bind(over);
             }
+        }
+        let here = self.asm.pos();
+        if counting && let Some(exit) = self.code.early.last_mut() {
+            exit.host_bytes = here;
         }
     }
 
@@ -331,12 +339,16 @@ impl Emitter<'_> {
                     flags,
                     spill,
                     target,
+                    taken,
                 } => {
                     self.asm.bind(label);
                     self.flags = flags;
                     // Nothing is live in the scratch registers on the way out.
                     self.gpr_holds = [Value::NONE; 16];
                     self.spill_flags(spill);
+                    if let Some(taken) = taken {
+                        self.count(taken);
+                    }
                     self.loop_head = None;
                     self.link_jump(target);
                 }

@@ -13,6 +13,7 @@ use super::code::{Code, Exit, FlagsAt, Row};
 use super::loops::Carried;
 use super::regs::{PINNED, RAX, reg_disp};
 use super::stubs::Helper;
+use crate::diag::stats::{self, EarlyExit};
 use crate::ir::ops::{Block, Flags, Inst, Op, Type, Value, effect};
 use dynasmrt::DynamicLabel;
 use std::sync::atomic::AtomicU64;
@@ -71,6 +72,14 @@ pub(super) struct Place {
 
 pub(super) const NOWHERE: u8 = 0xff;
 
+impl Place {
+    const NOWHERE: Place = Place {
+        gpr: NOWHERE,
+        xmm: NOWHERE,
+        spill: NOWHERE,
+    };
+}
+
 /// Where NZCV is (see [`FlagsAt`]); `mem` says which flags' bytes in the state are current.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FlagState {
@@ -90,6 +99,8 @@ pub(super) enum Cold {
         flags: FlagState,
         spill: Flags,
         target: u32,
+        /// Counts the times it was taken, if they are counted.
+        taken: Option<&'static AtomicU64>,
     },
     /// Load the target into ecx and look it up.
     Miss { label: DynamicLabel, target: Rm },
@@ -162,18 +173,45 @@ pub(super) struct Emitter<'a> {
     pub own_target: u32,
 }
 
+/// Memory of one compilation, kept for the next one's sake.
+#[derive(Default)]
+pub struct Workspace {
+    last_use: Vec<u32>,
+    live_after: Vec<Flags>,
+    hint: Vec<u8>,
+    xmm_hint: Vec<u8>,
+    places: Vec<Place>,
+    set_at: Vec<u32>,
+    asm: Option<Asm>,
+    /// Code that has been placed and may be overwritten.
+    pub code: Code,
+}
+
+/// `n` times `x`, in the memory of `old`.
+fn refill<T: Copy>(old: &mut Vec<T>, n: usize, x: T) -> Vec<T> {
+    let mut v = std::mem::take(old);
+    v.clear();
+    v.resize(n, x);
+    v
+}
+
 /// Compiles a block whose first guest instruction is at its `InsnStart`.
 pub fn compile(block: &Block, opts: &Options<'_>) -> Code {
-    let mut e = Emitter::new(block, opts);
-    e.analyse();
+    compile_with(block, opts, &mut Workspace::default())
+}
+
+/// As [`compile`], with memory that was used before.
+pub fn compile_with(block: &Block, opts: &Options<'_>, workspace: &mut Workspace) -> Code {
+    let mut e = Emitter::new(block, opts, workspace);
+    e.analyse(workspace);
     e.run();
-    e.finish()
+    e.finish(workspace)
 }
 
 impl<'a> Emitter<'a> {
-    fn new(block: &'a Block, opts: &'a Options<'a>) -> Emitter<'a> {
+    fn new(block: &'a Block, opts: &'a Options<'a>, w: &mut Workspace) -> Emitter<'a> {
         let n = block.insts.len();
-        let mut asm = Asm::new();
+        let mut asm = w.asm.take().unwrap_or_default();
         let start = asm.new_label();
         let labels = (0..block.labels).map(|_| asm.new_label()).collect();
         let first = block.insts.iter().find(|i| i.op == Op::InsnStart);
@@ -183,17 +221,10 @@ impl<'a> Emitter<'a> {
             block,
             opts,
             at: 0,
-            last_use: vec![0; n],
-            live_after: vec![Flags::NONE; n],
-            hint: vec![NOWHERE; n],
-            places: vec![
-                Place {
-                    gpr: NOWHERE,
-                    xmm: NOWHERE,
-                    spill: NOWHERE
-                };
-                n
-            ],
+            last_use: refill(&mut w.last_use, n, 0),
+            live_after: refill(&mut w.live_after, n, Flags::NONE),
+            hint: refill(&mut w.hint, n, NOWHERE),
+            places: refill(&mut w.places, n, Place::NOWHERE),
             gpr_holds: [Value::NONE; 16],
             home: [Value::NONE; 15],
             xmm_holds: [Value::NONE; 16],
@@ -215,22 +246,19 @@ impl<'a> Emitter<'a> {
             pc: 0,
             thumb: false,
             it: 0,
-            code: Code {
-                guest_insns: block.guest_insns,
-                ..Code::default()
-            },
+            code: std::mem::take(&mut w.code).renewed(block.guest_insns),
             cold: Vec::new(),
             start,
             carried: Vec::new(),
             loop_head: None,
-            xmm_hint: vec![NOWHERE; n],
+            xmm_hint: refill(&mut w.xmm_hint, n, NOWHERE),
             // A block that starts inside an IT block is not what its address names.
             own_target: if it == 0 { own } else { u32::MAX },
         }
     }
 
     /// The backward pass: last uses, live flags, coalescing hints.
-    fn analyse(&mut self) {
+    fn analyse(&mut self, w: &mut Workspace) {
         let insts = &self.block.insts;
         let mut live = Flags::NZCV;
         let mut at_label = vec![Flags::NZCV; self.block.labels as usize];
@@ -258,13 +286,13 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-        let mut set_at = vec![0; insts.len()];
+        let mut set_at = refill(&mut w.set_at, insts.len(), 0);
         for (i, inst) in insts.iter().enumerate() {
             if inst.op == Op::SetReg && PINNED[inst.imm as usize].is_some() {
                 let v = inst.a.index();
                 if self.hint[v] == NOWHERE && self.may_coalesce(v, i) {
                     self.hint[v] = inst.imm as u8;
-                    set_at[v] = i;
+                    set_at[v] = i as u32;
                 }
             }
         }
@@ -274,7 +302,7 @@ impl<'a> Emitter<'a> {
             if self.hint[v] == NOWHERE {
                 continue;
             }
-            let (set, inst) = (set_at[v], &insts[v]);
+            let (set, inst) = (set_at[v] as usize, &insts[v]);
             let commutes = matches!(inst.op, Op::Add | Op::Adc | Op::And | Op::Or | Op::Xor);
             for operand in [Some(inst.a), commutes.then_some(inst.b)].into_iter().flatten() {
                 let single = !operand.is_none()
@@ -284,11 +312,12 @@ impl<'a> Emitter<'a> {
                     && self.hint[operand.index()] == NOWHERE;
                 if single && self.may_coalesce(operand.index(), set) {
                     self.hint[operand.index()] = self.hint[v];
-                    set_at[operand.index()] = set;
+                    set_at[operand.index()] = set as u32;
                     break;
                 }
             }
         }
+        w.set_at = set_at;
     }
 
     /// Whether the value defined at `v` may be computed into the register that `SetReg` at `set` names:
@@ -330,10 +359,27 @@ impl<'a> Emitter<'a> {
     /// Adds 1 to the block's run counter, before anything of the first instruction: rax and EFLAGS hold nothing yet.
     /// Threads may lose each other's additions, which is good enough for statistics.
     fn count_run(&mut self, counter: &'static AtomicU64) {
+        self.count(counter);
+        self.row(true, false);
+    }
+
+    /// Adds 1 to a counter; rax and EFLAGS are lost.
+    pub(super) fn count(&mut self, counter: &'static AtomicU64) {
         self.asm.mov_ri64(RAX, std::ptr::from_ref(counter) as u64);
         // inc qword [rax]
         self.asm.op(Enc::new(0xff).w(), 0, Mem::at(RAX, 0).into());
-        self.row(true, false);
+    }
+
+    /// Notes an exit that is counted: its counter.
+    pub(super) fn count_exit(&mut self) -> &'static AtomicU64 {
+        let taken = stats::new_run_counter();
+        let before = &self.block.insts[..self.at];
+        self.code.early.push(EarlyExit {
+            taken,
+            guest_insns: before.iter().filter(|i| i.op == Op::InsnStart).count() as u32,
+            host_bytes: self.asm.pos(),
+        });
+        taken
     }
 
     fn emit(&mut self, inst: &Inst) {
@@ -404,7 +450,7 @@ impl<'a> Emitter<'a> {
         });
     }
 
-    fn finish(mut self) -> Code {
+    fn finish(mut self, w: &mut Workspace) -> Code {
         // Exit stubs: mov eax, id; jmp [link]. Their ids are filled in by the cache.
         self.row(false, true);
         for k in 0..self.code.exits.len() {
@@ -414,16 +460,23 @@ impl<'a> Emitter<'a> {
             self.code.exits[k].id_imm = stub + 1;
             self.jump_helper(Helper::ExitLink);
         }
-        let mut bytes = match self.asm.ops.finalize() {
-            Ok(bytes) => bytes,
+        let mut bytes = std::mem::take(&mut self.code.bytes);
+        match self.asm.ops.drain() {
+            Ok(all) => bytes.extend(all),
             // Only an unbound label or a displacement beyond 2 GiB can fail, and neither can be produced here.
             Err(e) => unreachable!("assembling a block: {e}"),
-        };
+        }
         for x in &self.code.exits {
             let rel = x.stub.wrapping_sub(x.patch + 4);
             bytes[x.patch as usize..x.patch as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
         self.code.bytes = bytes;
+        w.last_use = self.last_use;
+        w.live_after = self.live_after;
+        w.hint = self.hint;
+        w.xmm_hint = self.xmm_hint;
+        w.places = self.places;
+        w.asm = Some(self.asm);
         self.code
     }
 

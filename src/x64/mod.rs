@@ -13,4 +13,4 @@ mod mem;
 pub mod regs;
 pub mod stubs;
 
-pub use emit::{HostFeatures, Options, compile};
+pub use emit::{HostFeatures, Options, Workspace, compile, compile_with};
