@@ -96,7 +96,7 @@ fn run_guest(command: &mut Command, records: &[In]) -> Vec<Out> {
         from_guest.read_to_end(&mut output).expect("the guest's output");
     });
     let status = child.wait().expect("the guest's status");
-    assert!(status.success(), "the guest ended with {status}");
+    assert!(status.success(), "{command:?}: the guest ended with {status}");
     assert_eq!(output.len(), OUT * records.len(), "one result for each record");
     output.chunks_exact(OUT).map(parse).collect()
 }
