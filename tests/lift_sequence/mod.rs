@@ -119,6 +119,9 @@ fn parse(bytes: &[u8]) -> Out {
 /// The guest's way out.
 const LEAVE: u32 = CODE + 64 * BATCH as u32 + 64;
 
+/// [`Out::fault`] of a sequence that makes a system call, which only the guest can: an address in the kuser page.
+const SYSTEM_CALL: u32 = 0xffff_0000;
+
 /// The guest's memory while one record runs.
 struct Guest {
     code: Vec<u8>,
@@ -255,7 +258,11 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
             | Exit::CallInd { target: to, .. }
             | Exit::Return(to)
             | Exit::JumpInd(to) => to,
-            Exit::Svc { next, .. } => next,
+            // A stray one, in the middle of another sequence.
+            Exit::Svc { .. } => {
+                fault = Some(SYSTEM_CALL);
+                break;
+            }
             Exit::Fault { addr, .. } => {
                 fault = Some(addr);
                 signal = 11;
