@@ -26,6 +26,8 @@ const SEQUENCES: &[(&str, bool, [u32; 8])] = &[
     ("conditional pop of the pc", false, [0xe28f_100c, 0xe59f_d010, 0xe92d_0003, 0x48bd_8004, 0xe284_4001, 0xe085_500d, 0xea00_0000, 0x2800_0900]),
     // 1: add r1, r1, r0; subs r2, r2, #0x10000000; bpl 1b; nop; nop; nop; nop; nop
     ("loop", false, [0xe081_1000, 0xe252_2201, 0x5aff_fffc, 0xe320_f000, 0xe320_f000, 0xe320_f000, 0xe320_f000, 0xe320_f000]),
+    // 1: vfma.f32 s9, s15, s23; vfms.f64 d6, d5, d11; subs r2, r2, #0x10000000; bpl 1b; nop; nop; nop; nop
+    ("loop of fused multiply-add", false, [0xeee7_4aab, 0xeea5_6b4b, 0xe252_2201, 0x5aff_fffb, 0xe320_f000, 0xe320_f000, 0xe320_f000, 0xe320_f000]),
     // adr r3, 1f + 1; blx r3; add r0, r0, lr; b 2f; 1: adds r1, #2; cmp r1, r2; it eq; bxeq lr; bx lr; nop; 2: nop
     ("call of T32 code", false, [0xe28f_3009, 0xe12f_ff33, 0xe080_000e, 0xea00_0002, 0x4291_3102, 0x4770_bf08, 0xbf00_4770, 0xe320_f000]),
     // bl 1f; 1: mov r0, lr; nop; nop; nop; nop; nop; nop
@@ -58,6 +60,16 @@ const SEQUENCES: &[(&str, bool, [u32; 8])] = &[
     ("wide constants", false, [0xe301_0234, 0xe345_0678, 0x1340_0001, 0xe320_f000, 0xe320_f000, 0xe320_f000, 0xe320_f000, 0xe320_f000]),
 ];
 
+/// Pairs of singles: NaNs among numbers, so that operations see several at once.
+const DOUBLES: [u64; 6] = [
+    0x7fc0_0000_7ff0_0000,
+    0x3f80_0000_c000_0000,
+    0xffc0_1234_7f80_0001,
+    0x7ff8_0000_3f80_0000,
+    0xfff0_0001_4049_0fdb,
+    0x4008_0000_0000_0000,
+];
+
 fn context(name: &str) -> Context {
     let model = Model::all().iter().find(|m| m.name == name);
     Context::new(model.unwrap_or_else(|| panic!("model {name}")))
@@ -77,7 +89,7 @@ fn state(rng: &mut Rng, thumb: bool, code: [u32; 8]) -> In {
             _ => rng.next_u32(),
         }),
         code,
-        d: [0; 32],
+        d: std::array::from_fn(|_| DOUBLES[rng.below(6) as usize]),
         data: std::array::from_fn(|_| rng.next_u32()),
     }
 }

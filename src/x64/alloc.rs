@@ -373,11 +373,13 @@ impl Emitter<'_> {
     }
 
     /// Whether XMM register `x` may be the destination: what it holds, if anything, is needed no later than this
-    /// instruction, which has a form with a separate destination.
+    /// instruction, which has a form with a separate destination. Fused multiply-add has none (its addend is copied
+    /// there first), and its software path still reads the operands.
     fn xmm_free(&self, x: u8) -> bool {
         let v = self.xmm_holds[usize::from(x)];
+        let op = self.block.insts[self.at].op;
         let three_operands =
-            self.opts.host.avx && self.block.insts[self.at].op.effects() & effect::FP_TRAP != 0;
+            self.opts.host.avx && op.effects() & effect::FP_TRAP != 0 && !matches!(op, Op::FMa32 | Op::FMa64);
         v.is_none() || !self.lives_on(v) && (three_operands || self.xlocked & 1 << x == 0)
     }
 

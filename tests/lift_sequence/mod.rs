@@ -246,7 +246,7 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
     interp::write_fpscr(&mut state, r.fpscr);
     let mut loc = Location::new(entry, r.thumb);
     let (mut signal, mut fault) = (0, None);
-    for _ in 0..64 {
+    for _ in 0..400 {
         loc.fp = FpKey::from_fpscr(state.fpscr, ctx.features);
         let block = lift::translate_block(loc, &Code(&guest.code), ctx);
         if let Err(error) = verify::verify(&block) {
