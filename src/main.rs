@@ -10,6 +10,7 @@ use emu::mem::{Space, SpaceConfig};
 use emu::{confine, linux};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
@@ -22,7 +23,10 @@ fn main() {
     let config = match Config::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(config) => config,
         Err(stop) if stop.status == 0 => {
-            print!("{}", stop.text);
+            let mut out = std::io::stdout().lock();
+            if let Err(error) = write!(out, "{}", stop.text).and_then(|()| out.flush()) {
+                fail(&format!("standard output: {error}"), cli::EXIT_USAGE);
+            }
             std::process::exit(0);
         }
         Err(stop) => fail(&stop.text, stop.status),
@@ -172,7 +176,7 @@ fn report() {
         "captured",
         "alignment",
     ];
-    eprint!("{}", stats::report(&names));
+    let _ = write!(std::io::stderr(), "{}", stats::report(&names));
 }
 
 /// The guest's environment: ours with the command line's edits; as it is after execve.
@@ -264,6 +268,7 @@ fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u
 
 /// One line on standard error, then the exit status.
 fn fail(text: &str, status: i32) -> ! {
-    eprintln!("emu: {text}");
+    // Where nobody can be told, the status remains.
+    let _ = writeln!(std::io::stderr(), "emu: {text}");
     std::process::exit(status)
 }

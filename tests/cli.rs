@@ -195,3 +195,60 @@ fn logs_go_where_they_are_told() {
         assert!(stats.contains(part), "no {part:?} in {stats}");
     }
 }
+
+/// Output that cannot be written is told, or at least in the status; it is no panic.
+#[test]
+fn full_and_closed_output() {
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            script,
+            "sh",
+            env!("CARGO_BIN_EXE_emu"),
+            &fixture("armel/arm"),
+        ]);
+        command.output().expect("a shell")
+    };
+    let output = shell("\"$1\" --help >/dev/full");
+    assert_eq!(output.status.code(), Some(125));
+    assert!(text(&output.stderr).starts_with("emu: standard output: "));
+    assert_eq!(shell("\"$1\" --nope 2>/dev/full").status.code(), Some(125));
+    let output = shell("\"$1\" --stats --strace \"$2\" 2>/dev/full");
+    assert_eq!(
+        (text(&output.stdout).as_str(), output.status.code()),
+        ("ok\n", Some(0))
+    );
+    assert_eq!(shell("\"$1\" \"$2\" <&- >&- 2>&-").status.code(), Some(0));
+}
+
+/// Limits of the shell's that are about the guest do not keep emu from running.
+#[test]
+fn limits_of_the_shell() {
+    for limit in [
+        "-f 0",
+        "-S -f 0",
+        "-v 4000000",
+        "-v 400000",
+        "-n 6",
+        "-s 64",
+        "-s unlimited",
+    ] {
+        let script = format!("ulimit {limit}; exec \"$1\" \"$2\"");
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &script,
+            "sh",
+            env!("CARGO_BIN_EXE_emu"),
+            &fixture("armel/arm"),
+        ]);
+        let output = command.output().expect("a shell");
+        assert_eq!(
+            text(&output.stdout),
+            "ok\n",
+            "ulimit {limit}: {}",
+            text(&output.stderr)
+        );
+    }
+}

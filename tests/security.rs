@@ -236,3 +236,28 @@ fn broken_files_are_refused_in_one_line() {
         }
     }
 }
+
+/// A guest's death is emu's, to the signal.
+#[test]
+fn deaths_of_guests() {
+    #[rustfmt::skip]
+    let cases: [(&str, &[u32], i32); 6] = [
+        ("udf",                &[0xe7f0_00f0],                libc::SIGILL),
+        ("bkpt",               &[0xe120_0070],                libc::SIGTRAP),
+        ("mov pc, #0",         &[0xe3a0_f000],                libc::SIGSEGV),
+        ("add pc, pc, #2",     &[0xe28f_f002, 0, 0, 0],       libc::SIGBUS),
+        ("push for ever",      &[0xe92d_5fff, 0xeaff_fffd],   libc::SIGSEGV),
+        ("kill(getpid, KILL)", &[0xe3a0_7014, 0xef00_0000, 0xe3a0_1009, 0xe3a0_7025, 0xef00_0000], libc::SIGKILL),
+    ];
+    for (text, code, signal) in cases {
+        let path = scratch("death", &program(code));
+        let output = run(&path);
+        std::fs::remove_file(path).expect("removed");
+        assert_eq!(output.status.signal(), Some(signal), "{text}");
+        assert!(
+            output.stderr.is_empty(),
+            "{text}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

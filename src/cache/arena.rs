@@ -49,13 +49,64 @@ fn memory_file(len: usize) -> io::Result<OwnedFd> {
         }
         // SAFETY: `fd` was just opened and has no other owner.
         let file = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: ftruncate touches no memory of ours.
-        if unsafe { libc::ftruncate(fd, len as libc::off_t) } == 0 {
-            return Ok(file);
+        match set_size(&file, len) {
+            Ok(()) => return Ok(file),
+            Err(error) => last = error,
         }
-        last = io::Error::last_os_error();
     }
     Err(last)
+}
+
+/// Gives a memory file its size. RLIMIT_FSIZE, which is the guest's, counts memory files as well: for the moment of the
+/// call it is raised as far as this process may, and what is left of it is an error instead of SIGXFSZ.
+fn set_size(file: &OwnedFd, len: usize) -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a valid destination.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    if limit.rlim_cur >= len as u64 {
+        // SAFETY: ftruncate touches no memory of ours.
+        return match unsafe { libc::ftruncate(file.as_raw_fd(), len as libc::off_t) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        };
+    }
+    let set = |cur: u64, max: u64| {
+        let raised = libc::rlimit {
+            rlim_cur: cur,
+            rlim_max: max,
+        };
+        // SAFETY: `raised` is valid for the call.
+        unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raised) == 0 }
+    };
+    let raised = set(len as u64, limit.rlim_max.max(len as u64)) || set(limit.rlim_max, limit.rlim_max);
+    // SAFETY: signal sets are plain data; the mask and the wait are this thread's own, and SIGXFSZ comes to the thread
+    // that makes the call.
+    let done = unsafe {
+        let (mut one, mut before): (libc::sigset_t, libc::sigset_t) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&mut one);
+        libc::sigaddset(&mut one, libc::SIGXFSZ);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &one, &mut before);
+        let failed = libc::ftruncate(file.as_raw_fd(), len as libc::off_t) != 0;
+        let done = if failed {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        };
+        if failed {
+            let no_time: libc::timespec = std::mem::zeroed();
+            libc::sigtimedwait(&one, std::ptr::null_mut(), &no_time);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        done
+    };
+    if raised {
+        set(limit.rlim_cur, limit.rlim_max);
+    }
+    done
 }
 
 /// Maps `file` twice, at `at` or where the kernel likes.
@@ -84,6 +135,41 @@ fn map_twice(file: &OwnedFd, len: usize, at: Option<Place>, fixed: i32) -> io::R
     })
 }
 
+/// As [`map_twice`] of a new memory file, without a file: where RLIMIT_FSIZE allows none.
+fn map_anonymous_twice(len: usize, at: Option<Place>, fixed: i32) -> io::Result<Place> {
+    let result = |p: *mut libc::c_void| {
+        if p == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(p as u64)
+        }
+    };
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let flags = flags | if at.is_some() { fixed } else { 0 };
+    let rx_at = at.map_or(0, |p| p.rx) as *mut libc::c_void;
+    // SAFETY: as in `map_twice`.
+    let rx = result(unsafe { libc::mmap(rx_at, len, libc::PROT_READ | libc::PROT_EXEC, flags, -1, 0) })?;
+    let moved = match at {
+        Some(_) => libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+        None => libc::MREMAP_MAYMOVE,
+    };
+    let rw_at = at.map_or(0, |p| p.rw) as *mut libc::c_void;
+    // SAFETY: an old length of 0 duplicates the shared mapping just made; a given place is this arena's own. The
+    // second mapping loses the permission to execute before anything is written.
+    let rw = unsafe {
+        let rw = result(libc::mremap(rx as *mut libc::c_void, 0, len, moved, rw_at))?;
+        if libc::mprotect(rw as *mut libc::c_void, len, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        rw
+    };
+    Ok(Place {
+        rx,
+        rw,
+        len: len as u64,
+    })
+}
+
 impl Arena {
     /// Maps an arena, at `place` if given (and then of its length).
     ///
@@ -96,6 +182,11 @@ impl Arena {
             let len = wanted.unwrap_or(*len);
             let mapped =
                 memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
+            let mapped = mapped.or_else(|error| match error.raw_os_error() {
+                // At a place of its own, where nothing needs to be kept.
+                Some(libc::EFBIG) if place.is_none() => map_anonymous_twice(len, None, 0),
+                _ => Err(error),
+            });
             match mapped {
                 Ok(place) if place.rx >> 32 != 0 && place.rw >> 32 != 0 => {
                     return Ok(Arena {
@@ -116,9 +207,15 @@ impl Arena {
     /// # Errors
     /// The host's error; the process cannot go on then.
     pub fn renew(&mut self) -> io::Result<()> {
-        let file = memory_file(self.place.len as usize)?;
         self.used = 0;
-        self.adopt(&file)
+        let len = self.place.len as usize;
+        match memory_file(len) {
+            Ok(file) => self.adopt(&file),
+            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
+                map_anonymous_twice(len, Some(self.place), libc::MAP_FIXED).map(|_| ())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A memory file with a copy of what is in use, for a child of fork to [`adopt`](Arena::adopt).
