@@ -35,6 +35,19 @@ pub struct Arena {
     populated: usize,
 }
 
+/// How many of [`SIZES`] would take more than a quarter of RLIMIT_AS, of which others need their part. The last is
+/// always tried.
+fn too_large() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a valid destination; a failure leaves "no limit".
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    let fits = |&len: &usize| 2 * len as u64 <= limit.rlim_cur / 4;
+    SIZES.iter().position(fits).unwrap_or(SIZES.len() - 1)
+}
+
 /// A memory file of `len` bytes, sparse. The descriptor is closed once mapped, so that no guest sees it.
 fn memory_file(len: usize) -> io::Result<OwnedFd> {
     const MFD_EXEC: u32 = 0x10;
@@ -178,7 +191,11 @@ impl Arena {
     pub fn new(place: Option<Place>) -> io::Result<Arena> {
         let wanted = place.map(|p| p.len as usize);
         let mut last = io::Error::from_raw_os_error(libc::ENOMEM);
-        for len in wanted.map_or(&SIZES[..], |_| &SIZES[..1]) {
+        let skipped = match wanted {
+            Some(_) => SIZES.len() - 1,
+            None => too_large(),
+        };
+        for len in &SIZES[skipped..] {
             let len = wanted.unwrap_or(*len);
             let mapped =
                 memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
