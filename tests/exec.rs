@@ -464,7 +464,7 @@ fn a_child_of_fork_has_code_of_its_own() {
         m.run() == Event::Syscall { imm: 7 } && m.cpu().r[0] == 9
     };
     assert!(call(&mut *m));
-    m.before_fork();
+    m.before_fork(true);
     // SAFETY: the child runs translated code and leaves by _exit; the translator's locks are held over the fork.
     let pid = unsafe { libc::fork() };
     if pid == 0 {

@@ -360,8 +360,8 @@ impl Machine for Jit {
         Ok(Box::new(Jit::new(copy, self.runtime, self.mode)?))
     }
 
-    fn before_fork(&mut self) {
-        self.fork = Some(HeldForFork(self.runtime.before_fork()));
+    fn before_fork(&mut self, private_files: bool) {
+        self.fork = Some(HeldForFork(self.runtime.before_fork(private_files)));
     }
 
     fn after_fork_parent(&mut self) {

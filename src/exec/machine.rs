@@ -47,12 +47,13 @@ pub trait Machine: Send {
     /// The host's, when there is no memory for another thread.
     fn fork_thread(&mut self) -> io::Result<Box<dyn Machine>>;
 
-    /// Around fork(2): takes every lock of the translator, so that the child's copy is consistent.
-    fn before_fork(&mut self);
+    /// Around fork(2): takes every lock of the translator, so that the child's copy is consistent. `private_files` says
+    /// that no other process shares the descriptors of this one or of the child.
+    fn before_fork(&mut self, private_files: bool);
 
     /// In the parent after fork(2) (also when it failed).
     fn after_fork_parent(&mut self);
 
-    /// In the child: fresh code memory, no other threads.
+    /// In the child: code memory of its own, no other threads.
     fn after_fork_child(&mut self);
 }

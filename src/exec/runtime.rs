@@ -445,14 +445,14 @@ impl Runtime {
         }
     }
 
-    /// Takes every lock before fork(2).
-    pub fn before_fork(&'static self) -> ForkGuards {
+    /// Takes every lock before fork(2). `private_files` as for `Machine::before_fork`.
+    pub fn before_fork(&'static self, private_files: bool) -> ForkGuards {
         if self.is_single_threaded() {
             self.follow_hints();
         }
         let (translator, threads, shared) = (lock(&self.translator), lock(&self.threads), lock(&self.shared));
-        // With other threads of the guest's the descriptor could become another file's before the child has mapped it.
-        let alone = self.is_single_threaded();
+        // Where others of the guest's can close it, the descriptor could be another file's before the child has mapped it.
+        let alone = private_files && self.is_single_threaded();
         let code = alone.then(|| shared.cache.copy_code()).flatten();
         ForkGuards {
             _translator: translator,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::abi::sys::Rusage;
@@ -329,12 +330,18 @@ pub fn start_child(ctx: &mut SyscallContext<'_>, request: &CloneRequest) {
     ctx.process.add_thread(ctx.task);
 }
 
+/// Whether this process has (had) a parent or child that shares its descriptors but not its memory.
+static FILES_SHARED: AtomicBool = AtomicBool::new(false);
+
 /// A child with a copy of the memory.
 fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     let host_flags = request.flags & !flags::OURS;
     let plain = host_flags == 0 && request.exit_signal == libc::SIGCHLD as u32 && request.set_tid.is_empty();
     let process = ctx.process;
-    ctx.machine.before_fork();
+    if host_flags & flags::FILES != 0 {
+        FILES_SHARED.store(true, Ordering::Relaxed);
+    }
+    ctx.machine.before_fork(!FILES_SHARED.load(Ordering::Relaxed));
     let mut threads = process.threads();
     let actions = process.actions.lock();
     let ret = if plain {
