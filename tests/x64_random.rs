@@ -169,6 +169,13 @@ fn visible(s: &CpuState) -> (Vec<u32>, u32, u32, Vec<u64>, u32, u64, u64) {
 
 fn check(bench: &mut Bench, seed: u64, shape: Shape, opts: &Options<'_>, optimise: bool) -> bool {
     let original = block_of(seed, shape);
+    // Translated, a block that leads to its own start is a loop, where the interpreter comes out each time round.
+    let own = original.insts[0].imm | u32::from(original.insts[0].aux & 1);
+    let leaves =
+        |i: &Inst| matches!(i.op, Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero | Op::Jump) && i.imm == own;
+    if original.insts.iter().any(leaves) {
+        return false;
+    }
     let mut expected = random_state(seed);
     let mut mem = fill(seed);
     let exit = interp::run(&original, &mut expected, &mut mem);
@@ -216,14 +223,37 @@ fn all_live(_: u32) -> Flags {
     Flags::NZCV
 }
 
+/// All that this host has, nothing, and all but each one.
+fn hosts() -> Vec<HostFeatures> {
+    let all = HostFeatures::detect();
+    let mut hosts = vec![all, HostFeatures::default()];
+    hosts.push(HostFeatures {
+        avx: false,
+        fma: false,
+        ..all
+    });
+    hosts.push(HostFeatures { fma: false, ..all });
+    hosts.push(HostFeatures { lzcnt: false, ..all });
+    hosts.push(HostFeatures { bmi1: false, ..all });
+    hosts.push(HostFeatures { bmi2: false, ..all });
+    hosts.push(HostFeatures { f16c: false, ..all });
+    hosts
+}
+
 fn campaign(shape: impl Fn(u64) -> Shape, soft_fp: bool, cases: u64) {
     // One test at a time: the guest's memory has one address.
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
     let mut bench = Bench::new();
     let mut compared = 0;
-    for host in [HostFeatures::detect(), HostFeatures::default()] {
-        for seed in 0..cases {
+    for (round, host) in hosts().into_iter().enumerate() {
+        // The rounds with one feature missing share the cases among them.
+        let seeds = if round < 2 {
+            0..cases
+        } else {
+            cases * (round as u64 - 1)..cases * (round as u64 - 1) + cases / 4
+        };
+        for seed in seeds {
             let opts = Options {
                 soft_fp,
                 precise_flags: seed % 3 == 0,
