@@ -13,13 +13,14 @@ fn sink(_: i32, _: &libc::siginfo_t) {
 
 /// Two free addresses for an arena of `len` bytes.
 fn place(len: usize) -> emu::cache::arena::Place {
-    // SAFETY: a new mapping, removed again: only its address is used.
+    // SAFETY: a new mapping, removed again: only its address is used, to find a free one.
     let p = unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let p = libc::mmap(std::ptr::null_mut(), 2 * len, libc::PROT_NONE, flags, -1, 0);
         assert_ne!(p, libc::MAP_FAILED);
         libc::munmap(p, 2 * len);
-        p as u64
+        // Far below it, where no other thread of the test's process gets memory meanwhile.
+        p as u64 - (1 << 40)
     };
     emu::cache::arena::Place {
         rx: p,
