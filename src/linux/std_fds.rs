@@ -8,6 +8,8 @@ static CLOSED: AtomicU32 = AtomicU32::new(0);
 /// The C library calls what this section lists before main, and so before Rust's run-time opens /dev/null in place of
 /// closed descriptors.
 #[used]
+// SAFETY: the section holds pointers to functions that take nothing we use and return nothing, which this is; they
+// run once, on the first thread, before main.
 #[unsafe(link_section = ".init_array")]
 static AT_START: extern "C" fn() = record;
 

@@ -82,6 +82,7 @@ struct Loaded {
 }
 
 // SAFETY: the routines above, with these signatures under the System V calling convention.
+// SAFETY: defined in the assembly of this file, with these arguments and results.
 unsafe extern "C" {
     fn emu_mem_copy(to: *mut u8, from: *const u8, len: usize) -> usize;
     fn emu_mem_copy_fix();

@@ -29,6 +29,7 @@ std::arch::global_asm!(
     "syscall",
 );
 
+// SAFETY: the declarations below are those of the symbols that are linked.
 unsafe extern "C" {
     fn emu_signal_restorer();
 }
