@@ -69,7 +69,9 @@ fn every_operation_is_generated() {
     // A new mode ends a block by a jump: the back end's own test writes FPSCR. The oracle has no clock.
     let missing: Vec<&Op> = Op::ALL
         .iter()
-        .filter(|op| !seen.contains(op) && !matches!(op, Op::SetFpscr | Op::ClockCall))
+        .filter(|op| {
+            !seen.contains(op) && !matches!(op, Op::SetFpscr | Op::ClockCall) && !ir_gen::is_vector(**op)
+        })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -571,6 +571,38 @@ impl<M: Memory> Run<'_, M> {
                     pc: self.pc,
                 }));
             }
+            // No front end forms these yet.
+            Op::FMinNm32
+            | Op::FMaxNm32
+            | Op::FMinNm64
+            | Op::FMaxNm64
+            | Op::FRint32
+            | Op::FRint64
+            | Op::F32Round
+            | Op::F64Round
+            | Op::HalfToF64
+            | Op::F64ToHalf
+            | Op::SelectF32
+            | Op::SelectF64
+            | Op::GetV
+            | Op::SetV
+            | Op::LoadV
+            | Op::StoreV
+            | Op::VConst
+            | Op::VDup
+            | Op::VExtract
+            | Op::VInsert
+            | Op::VToI64
+            | Op::VFromI64
+            | Op::Vec
+            | Op::VecSat
+            | Op::VecFp => {
+                return Ok(Flow::Leave(Exit::Trap {
+                    kind: Trap::Undefined,
+                    imm,
+                    pc: self.pc,
+                }));
+            }
         };
         Ok(Flow::Value(value))
     }

@@ -4,4 +4,5 @@ pub mod builder;
 pub mod interp;
 pub mod ops;
 pub mod print;
+pub mod vector;
 pub mod verify;

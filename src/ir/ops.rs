@@ -51,6 +51,8 @@ pub enum Type {
     I64,
     F32,
     F64,
+    /// 128 bits of lanes (see [`super::vector`]).
+    Vec,
 }
 
 /// A set of condition flags.
@@ -168,7 +170,8 @@ macro_rules! ops {
                 TABLE[self as usize]
             }
 
-            /// Operand kinds, one letter each for a, b, c: `i` I32, `l` I64, `s` F32, `d` F64, `?` optional I32.
+            /// Operand kinds, one letter each for a, b, c: `i` I32, `l` I64, `s` F32, `d` F64, `v` Vec,
+            /// `?` optional I32, `w` optional Vec.
             pub fn args(self) -> &'static str {
                 match self { $( Op::$name => $args, )* }
             }
@@ -414,6 +417,49 @@ ops! {
     GetFpscr I32 "" READS_CONTEXT;
     /// FPSCR = a. Ends the block when the mode may change: follow it with `Jump`.
     SetFpscr None "i" CONTEXT;
+
+    /// Number forms: the other operand of a quiet NaN, else minimum or maximum (ARMv8).
+    FMinNm32 F32 "ss" FP_TRAP;
+    FMaxNm32 F32 "ss" FP_TRAP;
+    FMinNm64 F64 "dd" FP_TRAP;
+    FMaxNm64 F64 "dd" FP_TRAP;
+    /// To integral in floating-point format; `aux` bits 2-0 a [`super::vector::RoundTo`], bit 3: raise Inexact.
+    FRint32 F32 "s" FP_TRAP;
+    FRint64 F64 "d" FP_TRAP;
+    /// To a 32-bit integer, saturating; `aux` bits 2-0 a [`super::vector::RoundTo`], bit 3: signed.
+    F32Round I32 "s" FP_TRAP;
+    F64Round I32 "d" FP_TRAP;
+    HalfToF64 F64 "i" FP_TRAP;
+    F64ToHalf I32 "d" FP_TRAP;
+    /// `cond` ? a : b.
+    SelectF32 F32 "ss" READS_COND;
+    SelectF64 F64 "dd" READS_COND;
+
+    // --- Advanced SIMD; a vector is 128 bits, shapes are in `imm2` (see [`super::vector`]) ---
+    /// D register `imm` (shape D: upper half unspecified) or D `imm` and `imm`+1 as one (shape Q, `imm` even).
+    GetV Vec "" READS_CONTEXT;
+    SetV None "v" CONTEXT;
+    /// 8 (shape D) or 16 (shape Q) bytes at the address; no alignment is asked for.
+    LoadV Vec "i?" READ | FAULT;
+    StoreV None "i?v" WRITE | FAULT;
+    /// `imm` | `imm2` << 32, twice.
+    VConst Vec "" NONE;
+    /// a's low lane in every lane.
+    VDup Vec "i" NONE;
+    /// Lane `imm` of a (esize 8, 16, 32), zero-extended (unsigned shape) or sign-extended.
+    VExtract I32 "v" NONE;
+    /// a with lane `imm` (esize 8, 16, 32) replaced by the low bits of b; always 128 bits.
+    VInsert Vec "vi" NONE;
+    /// Half `imm` (0, 1) of a.
+    VToI64 I64 "v" NONE;
+    /// a in the low half, zero above.
+    VFromI64 Vec "l" NONE;
+    /// A [`super::vector::VecOp`] in `aux`.
+    Vec Vec "vww" NONE;
+    /// The same, setting QC where a lane saturates.
+    VecSat Vec "vww" CONTEXT;
+    /// The same, floating point with the standard FPSCR value.
+    VecFp Vec "vww" FP_TRAP;
 
     // --- run time ---
     /// Clock function of the vDSO, on the operands of the system call number `imm` of the same meaning (ARM EABI

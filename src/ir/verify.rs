@@ -1,6 +1,7 @@
 //! Checks that a block keeps the rules of `ops.rs`; run on every block in debug builds and by the tests.
 
 use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Type, effect};
+use super::vector::{RoundTo, Shape, VecOp};
 use std::fmt;
 
 /// A broken rule.
@@ -98,10 +99,11 @@ impl Checker<'_> {
             let wanted = match kinds.next() {
                 None if value.is_none() => continue,
                 None => return Err(format!("operand {name} that {} doesn't have", inst.op.name())),
-                Some(b'?') if value.is_none() => continue,
+                Some(b'?' | b'w') if value.is_none() => continue,
                 Some(b'?' | b'i') => Type::I32,
                 Some(b'l') => Type::I64,
                 Some(b's') => Type::F32,
+                Some(b'v' | b'w') => Type::Vec,
                 Some(_) => Type::F64,
             };
             if value.is_none() {
@@ -164,7 +166,7 @@ impl Checker<'_> {
         match inst.op {
             Op::SetReg if loaded => guest.loaded |= 1 << (inst.imm & 15),
             // The floating-point registers of a multiple load; bit 15 stands for them.
-            Op::SetS | Op::SetD if loaded => guest.loaded |= 1 << 15,
+            Op::SetS | Op::SetD | Op::SetV if loaded => guest.loaded |= 1 << 15,
             _ => guest.committed = Some(at),
         }
         Ok(())
@@ -209,6 +211,12 @@ fn fields(inst: &Inst) -> Result<(), String> {
         Op::F32ToInt | Op::F64ToInt => inst.aux < 4,
         Op::IntToF32 | Op::IntToF64 | Op::FCmp32 | Op::FCmp64 => inst.aux < 2,
         Op::Trap => inst.aux <= Trap::Yield as u8,
+        Op::Vec | Op::VecSat | Op::VecFp => VecOp::from_aux(inst.aux).is_some_and(|v| {
+            v.class() == inst.op && inst.operands().iter().filter(|o| !o.is_none()).count() == v.args()
+        }),
+        Op::GetV | Op::SetV => imm < 32 && (!Shape(imm2 as u8).is_q() || imm & 1 == 0),
+        Op::VToI64 => imm < 2,
+        Op::FRint32 | Op::FRint64 | Op::F32Round | Op::F64Round => inst.aux & 7 <= RoundTo::Fpscr as u8,
         _ => true,
     };
     if ok {
