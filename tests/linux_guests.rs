@@ -101,6 +101,11 @@ fn system() {
 }
 
 #[test]
+fn newcalls() {
+    check("newcalls", &TARGETS);
+}
+
+#[test]
 fn oldcalls() {
     check("oldcalls", &TARGETS);
 }

@@ -72,7 +72,7 @@ pub fn sys_futex_time64(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysRes
 /// `struct futex_waitv`, one layout for every ABI: value, address, flags, reserved.
 #[repr(C)]
 #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
-struct Waiter {
+pub struct Waiter {
     value: u64,
     addr: u64,
     flags: u32,
@@ -82,19 +82,23 @@ struct Waiter {
 /// FUTEX_WAITV_MAX.
 const MAX_WAITERS: u32 = 128;
 
+/// `count` waiters, their addresses the host's.
+pub fn read_waiters(waiters: u32, count: u32) -> Result<Vec<Waiter>, Errno> {
+    let mut list: Vec<Waiter> = guest::get_array(waiters, count as usize)?;
+    for waiter in &mut list {
+        let addr = u32::try_from(waiter.addr).map_err(|_| Errno::EFAULT)?;
+        waiter.addr = guest::dst(addr, 4)?;
+    }
+    Ok(list)
+}
+
 /// futex_waitv(waiters, count, flags, timeout, clock): a 64-bit timespec in both ABIs.
 pub fn sys_futex_waitv(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     let [waiters, count, flags, timeout, clock, _] = *args;
     if count == 0 || count > MAX_WAITERS || waiters == 0 {
         return Err(Errno::EINVAL);
     }
-    let mut list = Vec::with_capacity(count as usize);
-    for i in 0..count {
-        let mut waiter: Waiter = guest::get(waiters.wrapping_add(24 * i))?;
-        let addr = u32::try_from(waiter.addr).map_err(|_| Errno::EFAULT)?;
-        waiter.addr = guest::dst(addr, 4)?;
-        list.push(waiter);
-    }
+    let list = read_waiters(waiters, count)?;
     let timeout = time::read_timespec64(timeout)?;
     let host = [
         list.as_ptr() as u64,
@@ -106,5 +110,37 @@ pub fn sys_futex_waitv(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResu
     ];
     // SAFETY: the list and the timeout are locals; the words they name are in the guest's window.
     let ret = unsafe { raw::syscall_interruptible(libc::SYS_futex_waitv, host, ctx.machine.cpu()) };
+    Ok(Errno::check(ret)? as u32)
+}
+
+/// futex_wake(word, mask, count, flags).
+pub fn sys_futex_wake(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [addr, mask, count, flags, ..] = *args;
+    let host = [
+        guest::dst(addr, 4)?,
+        mask.into(),
+        i64::from(count as i32) as u64,
+        flags.into(),
+        0,
+        0,
+    ];
+    // SAFETY: the word is in the guest's window.
+    Ok(Errno::check(unsafe { raw::syscall(454, host) })? as u32)
+}
+
+/// futex_wait(word, value, mask, flags, timeout, clock): a 64-bit timespec in both ABIs.
+pub fn sys_futex_wait(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [addr, value, mask, flags, timeout, clock] = *args;
+    let timeout = time::read_timespec64(timeout)?;
+    let host = [
+        guest::dst(addr, 4)?,
+        value.into(),
+        mask.into(),
+        flags.into(),
+        timeout.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64),
+        clock.into(),
+    ];
+    // SAFETY: the word is in the guest's window, the timeout a local.
+    let ret = unsafe { raw::syscall_interruptible(455, host, ctx.machine.cpu()) };
     Ok(Errno::check(ret)? as u32)
 }

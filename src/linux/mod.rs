@@ -23,6 +23,7 @@ pub mod mm;
 pub mod net;
 pub mod net_msg;
 pub mod net_opt;
+mod newer;
 pub mod path;
 pub mod poll;
 pub mod poll_timer;

@@ -118,9 +118,7 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         };
         let which = if oabi { imm } else { number };
         log_line!(Items::UNIMP, "{text} {which:#x} at {:#010x}", cpu.r[15]);
-        deliver::rewind(cpu);
-        let info = GuestSigInfo::fault(libc::SIGILL, siginfo::ILL_ILLTRP, cpu.r[15]);
-        deliver::force(machine, task, process, &info);
+        deliver::bad_call(machine, task, process);
         return None;
     }
     let args = [cpu.r[0], cpu.r[1], cpu.r[2], cpu.r[3], cpu.r[4], cpu.r[5]];

@@ -4,7 +4,7 @@ use super::action::SigAction;
 use super::deliver::{self, deliverable};
 use super::host::{self, SIGSET_SIZE};
 use super::set::SigSet;
-use super::siginfo::{GuestSigInfo, host_bytes};
+use super::siginfo::{self, GuestSigInfo, host_bytes};
 use crate::linux::call::{SyscallContext, SyscallResult};
 use crate::linux::errno::{ERESTARTSYS, Errno, SysResult};
 use crate::linux::guest;
@@ -363,4 +363,18 @@ pub fn sys_sigreturn(ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SyscallR
 
 pub fn sys_rt_sigreturn(ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SyscallResult {
     deliver::sigreturn(ctx, true)
+}
+
+/// breakpoint: SIGTRAP at the SVC itself, which a debugger replaces (arch/arm/kernel/traps.c, arm_syscall).
+pub fn sys_breakpoint(ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SyscallResult {
+    deliver::rewind(ctx.machine.cpu());
+    let info = GuestSigInfo::fault(libc::SIGTRAP, siginfo::TRAP_BRKPT, ctx.machine.cpu().r[15]);
+    deliver::force(ctx.machine, ctx.task, ctx.process, &info);
+    SyscallResult::NoReturn
+}
+
+/// usr26 and usr32: SIGILL on every processor without the 26-bit modes.
+pub fn sys_no_26_bit(ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SyscallResult {
+    deliver::bad_call(ctx.machine, ctx.task, ctx.process);
+    SyscallResult::NoReturn
 }

@@ -49,6 +49,15 @@ pub fn rewind(cpu: &mut CpuState) {
     cpu.r[15] = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
 }
 
+/// The kernel's answer to a call that is none (arch/arm/kernel/traps.c, bad_syscall): the signal's information names
+/// the SVC, the frame the instruction behind it.
+pub fn bad_call(machine: &mut dyn Machine, task: &mut Task, process: &Process) {
+    let cpu = machine.cpu();
+    let at = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
+    let info = GuestSigInfo::fault(libc::SIGILL, siginfo::ILL_ILLTRP, at);
+    force(machine, task, process, &info);
+}
+
 /// Takes what the host's handler has queued over into `held`.
 fn drain(task: &mut Task) {
     while let Some(queued) = task.queue.pop() {
