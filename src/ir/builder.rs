@@ -1,6 +1,7 @@
 //! Appends operations to a block, keeping the current value of each guest register so that it is read once.
 
 use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Value};
+use super::vector::{Shape, VecOp};
 use crate::cpu::cond::Cond;
 
 /// Builds one [`Block`]. Method names are the operations'.
@@ -9,7 +10,17 @@ pub struct Builder {
     regs: [Value; 15],
     s: [Value; 32],
     d: [Value; 32],
+    /// D registers as vectors.
+    vd: [Value; 32],
+    /// Q registers.
+    vq: [Value; 16],
+    /// D registers that this block has written since the last join, by number.
+    written: u32,
 }
+
+/// "Not known" for each register.
+const UNKNOWN_S: [Value; 32] = [Value::NONE; 32];
+const UNKNOWN_Q: [Value; 16] = [Value::NONE; 16];
 
 impl Default for Builder {
     fn default() -> Self {
@@ -31,8 +42,11 @@ impl Builder {
                 ..Block::default()
             },
             regs: [Value::NONE; 15],
-            s: [Value::NONE; 32],
-            d: [Value::NONE; 32],
+            s: UNKNOWN_S,
+            d: UNKNOWN_S,
+            vd: UNKNOWN_S,
+            vq: UNKNOWN_Q,
+            written: 0,
         }
     }
 
@@ -66,8 +80,23 @@ impl Builder {
     /// Forgets what is known of the context (at a join).
     fn forget(&mut self) {
         self.regs = [Value::NONE; 15];
-        self.s = [Value::NONE; 32];
-        self.d = [Value::NONE; 32];
+        self.s = UNKNOWN_S;
+        self.d = UNKNOWN_S;
+        self.vd = UNKNOWN_S;
+        self.vq = UNKNOWN_Q;
+        self.written = 0;
+    }
+
+    /// Forgets every view of D register `i`, which has been written.
+    fn overwrite_d(&mut self, i: u8) {
+        let n = usize::from(i);
+        if let Some(halves) = self.s.get_mut(2 * n..2 * n + 2) {
+            halves.fill(Value::NONE);
+        }
+        self.d[n] = Value::NONE;
+        self.vd[n] = Value::NONE;
+        self.vq[n / 2] = Value::NONE;
+        self.written |= 1 << i;
     }
 
     pub fn insn_start(&mut self, pc: u32, thumb: bool, it: u8) {
@@ -148,8 +177,10 @@ impl Builder {
             imm: u32::from(i),
             ..Inst::new(Op::SetS)
         });
+        let other = self.s[usize::from(i ^ 1)];
+        self.overwrite_d(i / 2);
         self.s[usize::from(i)] = v;
-        self.d[usize::from(i / 2)] = Value::NONE;
+        self.s[usize::from(i ^ 1)] = other;
     }
 
     pub fn get_d(&mut self, i: u8) -> Value {
@@ -169,11 +200,149 @@ impl Builder {
             imm: u32::from(i),
             ..Inst::new(Op::SetD)
         });
+        self.overwrite_d(i);
         self.d[usize::from(i)] = v;
-        if i < 16 {
-            self.s[usize::from(i) * 2] = Value::NONE;
-            self.s[usize::from(i) * 2 + 1] = Value::NONE;
+    }
+
+    /// D register `i` as a vector, or with `q` D `i` and `i + 1` as one.
+    ///
+    /// A Q register of which a half was written alone is put together, and a half of one that was written whole is
+    /// taken out of it: loading what two stores wrote, or a part of what one did, costs the host more.
+    pub fn get_v(&mut self, i: u8, q: bool) -> Value {
+        let n = usize::from(i);
+        let shape = Shape::new(3, q, true);
+        if q {
+            if self.vq[n / 2].is_none() {
+                self.vq[n / 2] = if self.written >> i & 3 != 0 {
+                    let (lo, hi) = (self.get_v(i, false), self.get_v(i + 1, false));
+                    self.vec2(VecOp::Concat, shape, 0, lo, hi)
+                } else {
+                    self.push_get_v(i, shape)
+                };
+            }
+            return self.vq[n / 2];
         }
+        if self.vd[n].is_none() {
+            let whole = self.vq[n / 2];
+            self.vd[n] = match (whole.is_none(), i & 1) {
+                (true, _) => self.push_get_v(i, shape),
+                (false, 0) => whole,
+                (false, _) => self.vec1(VecOp::High, shape, 0, whole),
+            };
+        }
+        self.vd[n]
+    }
+
+    fn push_get_v(&mut self, i: u8, shape: Shape) -> Value {
+        self.push(Inst {
+            imm: u32::from(i),
+            imm2: u32::from(shape.0),
+            ..Inst::new(Op::GetV)
+        })
+    }
+
+    /// Writes D register `i`, or with `q` D `i` and `i + 1`; `v` a vector.
+    pub fn set_v(&mut self, i: u8, q: bool, v: Value) {
+        self.push(Inst {
+            a: v,
+            imm: u32::from(i),
+            imm2: u32::from(Shape::new(3, q, true).0),
+            ..Inst::new(Op::SetV)
+        });
+        self.overwrite_d(i);
+        if q {
+            self.overwrite_d(i + 1);
+            self.vq[usize::from(i / 2)] = v;
+        } else {
+            self.vd[usize::from(i)] = v;
+        }
+    }
+
+    fn vec(&mut self, op: VecOp, shape: Shape, imm: u32, args: [Value; 3]) -> Value {
+        let [a, b, c] = args;
+        self.push(Inst {
+            a,
+            b,
+            c,
+            aux: op as u8,
+            imm,
+            imm2: u32::from(shape.0),
+            ..Inst::new(op.class())
+        })
+    }
+
+    /// A vector operation of one operand.
+    pub fn vec1(&mut self, op: VecOp, shape: Shape, imm: u32, a: Value) -> Value {
+        self.vec(op, shape, imm, [a, Value::NONE, Value::NONE])
+    }
+
+    /// A vector operation of two operands.
+    pub fn vec2(&mut self, op: VecOp, shape: Shape, imm: u32, a: Value, b: Value) -> Value {
+        self.vec(op, shape, imm, [a, b, Value::NONE])
+    }
+
+    /// A vector operation of three operands.
+    pub fn vec3(&mut self, op: VecOp, shape: Shape, imm: u32, a: Value, b: Value, c: Value) -> Value {
+        self.vec(op, shape, imm, [a, b, c])
+    }
+
+    /// The vector with `bits` in both halves.
+    pub fn vconst(&mut self, bits: u64) -> Value {
+        self.push(Inst {
+            imm: bits as u32,
+            imm2: (bits >> 32) as u32,
+            ..Inst::new(Op::VConst)
+        })
+    }
+
+    /// The low esize bits of `a` in every lane.
+    pub fn vdup(&mut self, shape: Shape, a: Value) -> Value {
+        self.push(Inst {
+            a,
+            imm2: u32::from(shape.0),
+            ..Inst::new(Op::VDup)
+        })
+    }
+
+    /// Lane `lane` of `a`, extended as the shape says.
+    pub fn vextract(&mut self, shape: Shape, a: Value, lane: u8) -> Value {
+        self.push(Inst {
+            a,
+            imm: u32::from(lane),
+            imm2: u32::from(shape.0),
+            ..Inst::new(Op::VExtract)
+        })
+    }
+
+    /// `a` with lane `lane` replaced by the low bits of `v`.
+    pub fn vinsert(&mut self, shape: Shape, a: Value, lane: u8, v: Value) -> Value {
+        self.push(Inst {
+            a,
+            b: v,
+            imm: u32::from(lane),
+            imm2: u32::from(shape.0),
+            ..Inst::new(Op::VInsert)
+        })
+    }
+
+    /// 8 or (`q`) 16 bytes at `base + disp`.
+    pub fn load_v(&mut self, q: bool, base: Value, disp: u32) -> Value {
+        self.push(Inst {
+            a: base,
+            imm: disp,
+            imm2: u32::from(Shape::new(3, q, true).0),
+            ..Inst::new(Op::LoadV)
+        })
+    }
+
+    pub fn store_v(&mut self, q: bool, base: Value, disp: u32, v: Value) {
+        self.push(Inst {
+            a: base,
+            c: v,
+            imm: disp,
+            imm2: u32::from(Shape::new(3, q, true).0),
+            ..Inst::new(Op::StoreV)
+        });
     }
 
     pub fn iconst(&mut self, value: u32) -> Value {
@@ -388,5 +557,98 @@ impl Builder {
             imm,
             ..Inst::new(Op::Trap)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::verify;
+
+    /// The operations that `make` appends to a block, InsnStart and the terminator apart, checked by the verifier.
+    fn ops(make: impl FnOnce(&mut Builder)) -> Vec<Inst> {
+        let mut b = Builder::new();
+        b.insn_start(0x8000, false, 0);
+        make(&mut b);
+        b.jump(0x8004);
+        let block = b.finish();
+        verify::verify(&block).expect("a block by the rules");
+        block.insts[1..block.insts.len() - 1].to_vec()
+    }
+
+    fn names(insts: &[Inst]) -> Vec<String> {
+        let name = |i: &Inst| match i.op {
+            Op::Vec => format!("{:?}", VecOp::from_aux(i.aux).expect("an operation")),
+            Op::GetV | Op::SetV if Shape(i.imm2 as u8).is_q() => format!("{:?} q{}", i.op, i.imm / 2),
+            Op::GetV | Op::SetV | Op::GetD | Op::SetD => format!("{:?} d{}", i.op, i.imm),
+            op => format!("{op:?}"),
+        };
+        insts.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_vector_register_is_read_once() {
+        let insts = ops(|b| {
+            let q = b.get_v(6, true);
+            assert_eq!(b.get_v(6, true), q);
+            // Its low half is the value itself, as far as anybody may look.
+            assert_eq!(b.get_v(6, false), q);
+            let high = b.get_v(7, false);
+            assert_ne!(high, q);
+            assert_eq!(b.get_v(7, false), high);
+        });
+        assert_eq!(names(&insts), ["GetV q3", "High"]);
+    }
+
+    #[test]
+    fn a_register_of_two_written_halves_is_put_together() {
+        let insts = ops(|b| {
+            let v = b.vconst(5);
+            b.set_v(4, false, v);
+            let q = b.get_v(4, true);
+            b.set_v(8, true, q);
+            assert_eq!(b.get_v(8, true), q);
+        });
+        assert_eq!(
+            names(&insts),
+            ["VConst", "SetV d4", "GetV d5", "Concat", "SetV q4"]
+        );
+    }
+
+    #[test]
+    fn writing_an_alias_forgets_the_others() {
+        let insts = ops(|b| {
+            let q = b.get_v(2, true);
+            let d = b.get_d(2);
+            let s = b.get_s(5);
+            b.set_v(2, false, q);
+            assert_ne!(b.get_d(2), d);
+            assert_ne!(b.get_s(5), s);
+            assert_ne!(b.get_v(2, true), q);
+            let whole = b.get_v(2, true);
+            b.set_s(7, s);
+            assert_ne!(b.get_v(2, true), whole);
+            // The untouched half is still known.
+            assert_eq!(b.get_v(2, false), q);
+        });
+        assert_eq!(
+            names(&insts),
+            [
+                "GetV q1", "GetD d2", "GetS", "SetV d2", "GetD d2", "GetS", "GetV d3", "Concat", "SetS",
+                "GetV d3", "Concat"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_join_forgets_vectors() {
+        let insts = ops(|b| {
+            let v = b.get_v(0, true);
+            let label = b.skip_unless(Cond::Eq);
+            b.set_v(0, true, v);
+            b.label(label);
+            assert_ne!(b.get_v(0, true), v);
+        });
+        assert_eq!(insts.iter().filter(|i| i.op == Op::GetV).count(), 2);
     }
 }
