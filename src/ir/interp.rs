@@ -582,6 +582,8 @@ impl<M: Memory> Run<'_, M> {
             | Op::F64Round
             | Op::HalfToF64
             | Op::F64ToHalf
+            | Op::Half
+            | Op::HalfCmp
             | Op::SelectF32
             | Op::SelectF64
             | Op::GetV

@@ -431,6 +431,11 @@ ops! {
     F64Round I32 "d" FP_TRAP;
     HalfToF64 F64 "i" FP_TRAP;
     F64ToHalf I32 "d" FP_TRAP;
+    /// Half-precision arithmetic: `aux` is a [`super::vector::HalfOp`], which says what `imm` is. Values are in the
+    /// low 16 bits (integers: in 32), the result zero-extended; FPSCR's modes apply, FZ16 instead of FZ.
+    Half I32 "i??" FP_TRAP;
+    /// Comparison of half-precision values into FPSCR's flags; `aux` 1 raises Invalid for quiet NaNs as well.
+    HalfCmp None "ii" FP_TRAP | CONTEXT;
     /// `cond` ? a : b.
     SelectF32 F32 "ss" READS_COND;
     SelectF64 F64 "dd" READS_COND;

@@ -72,6 +72,65 @@ pub enum RoundTo {
     Fpscr = 5,
 }
 
+/// Operations of [`Op::Half`] on a, b, c; the discriminant is `aux`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum HalfOp {
+    Add = 0,
+    Sub = 1,
+    Mul = 2,
+    Div = 3,
+    /// Of a.
+    Sqrt = 4,
+    /// Fused a + b * c.
+    Ma = 5,
+    MinNm = 6,
+    MaxNm = 7,
+    /// a to integral; imm bits 2-0 a [`RoundTo`], bit 3: raise Inexact.
+    Rint = 8,
+    /// a to a 32-bit integer, saturating; imm bits 2-0 a [`RoundTo`], bit 3: signed.
+    ToInt = 9,
+    /// From the 32-bit integer a; imm bit 3: signed.
+    FromInt = 10,
+    /// a to fixed point, towards zero: imm bits 15-8 fraction bits, bits 7-0 the size 16 or 32, bit 16: signed;
+    /// extended to 32 bits according to its signedness.
+    ToFixed = 11,
+    /// From fixed point (a's low bits), round to nearest; imm as for ToFixed.
+    FromFixed = 12,
+}
+
+impl HalfOp {
+    pub const ALL: [HalfOp; 13] = [
+        HalfOp::Add,
+        HalfOp::Sub,
+        HalfOp::Mul,
+        HalfOp::Div,
+        HalfOp::Sqrt,
+        HalfOp::Ma,
+        HalfOp::MinNm,
+        HalfOp::MaxNm,
+        HalfOp::Rint,
+        HalfOp::ToInt,
+        HalfOp::FromInt,
+        HalfOp::ToFixed,
+        HalfOp::FromFixed,
+    ];
+
+    /// The operation with this discriminant.
+    pub fn from_aux(aux: u8) -> Option<HalfOp> {
+        HalfOp::ALL.get(usize::from(aux)).copied()
+    }
+
+    /// Number of operands, 1 to 3.
+    pub fn args(self) -> usize {
+        match self {
+            HalfOp::Add | HalfOp::Sub | HalfOp::Mul | HalfOp::Div | HalfOp::MinNm | HalfOp::MaxNm => 2,
+            HalfOp::Ma => 3,
+            _ => 1,
+        }
+    }
+}
+
 macro_rules! vec_ops {
     ($( $(#[$doc:meta])* $name:ident $class:ident $args:literal; )*) => {
         /// Vector operations on operands a, b, c.
@@ -325,6 +384,9 @@ vec_ops! {
     FixedToF VecFp 1;
     /// To integral; imm bits 2-0 a [`RoundTo`], bit 3: raise Inexact.
     FRint VecFp 1;
+    /// Fused a (single precision) + b * c, the half-precision lanes of their low halves; esize 16. A D form uses two
+    /// lanes of each (the low 32 bits). Denormal halves are zeros if FPSCR.FZ16 is set, AHP does not matter.
+    FMlal VecFp 3;
     /// Four half to four single precision (low half to 128 bits).
     HalfToF VecFp 1;
     /// Four single to four half precision (128 bits to the low half).
@@ -353,6 +415,9 @@ mod tests {
 
     #[test]
     fn discriminants_are_table_indices() {
+        for (i, op) in HalfOp::ALL.iter().enumerate() {
+            assert_eq!(*op as usize, i);
+        }
         for (i, op) in VecOp::ALL.iter().enumerate() {
             assert_eq!(VecOp::from_aux(i as u8), Some(*op));
             assert!(matches!(op.class(), Op::Vec | Op::VecSat | Op::VecFp));

@@ -1,7 +1,7 @@
 //! Checks that a block keeps the rules of `ops.rs`; run on every block in debug builds and by the tests.
 
 use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Type, effect};
-use super::vector::{RoundTo, Shape, VecOp};
+use super::vector::{HalfOp, RoundTo, Shape, VecOp};
 use std::fmt;
 
 /// A broken rule.
@@ -204,7 +204,7 @@ fn fields(inst: &Inst) -> Result<(), String> {
         Op::LoadEx64 | Op::StoreEx64 => imm == 8,
         Op::Swap => matches!(imm, 1 | 4),
         Op::Parallel => inst.aux >> 3 < 6 && inst.aux & 7 < 6,
-        Op::CheckAlign => matches!(imm2, 1 | 3 | 7),
+        Op::CheckAlign => matches!(imm2, 1 | 3 | 7 | 15 | 31),
         Op::F32ToFixed | Op::F64ToFixed | Op::FixedToF32 | Op::FixedToF64 => {
             matches!(imm2, 16 | 32) && imm <= imm2 && inst.aux < 2
         }
@@ -214,6 +214,9 @@ fn fields(inst: &Inst) -> Result<(), String> {
         Op::Vec | Op::VecSat | Op::VecFp => VecOp::from_aux(inst.aux).is_some_and(|v| {
             v.class() == inst.op && inst.operands().iter().filter(|o| !o.is_none()).count() == v.args()
         }),
+        Op::Half => HalfOp::from_aux(inst.aux)
+            .is_some_and(|h| inst.operands().iter().filter(|o| !o.is_none()).count() == h.args()),
+        Op::HalfCmp => inst.aux < 2,
         Op::GetV | Op::SetV => imm < 32 && (!Shape(imm2 as u8).is_q() || imm & 1 == 0),
         Op::VToI64 => imm < 2,
         Op::FRint32 | Op::FRint64 | Op::F32Round | Op::F64Round => inst.aux & 7 <= RoundTo::Fpscr as u8,
