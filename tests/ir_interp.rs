@@ -220,8 +220,8 @@ fn fpscr_is_the_sum_of_its_parts() {
             ..Inst::new(Op::SetFpscr)
         });
     });
-    // The trap enables, QC and the reserved bits read as zero.
-    assert_eq!(read_fpscr(&state), 0xf7f7_009f);
+    // The trap enables and the reserved bits read as zero.
+    assert_eq!(read_fpscr(&state), 0xffff_009f);
     // Rounding towards zero is 3 for both; x86's bits are 14 and 13.
     assert_eq!(state.mxcsr & 0x6000, 0x6000);
     state.fpscr = 0;
@@ -238,4 +238,26 @@ fn fpscr_is_the_sum_of_its_parts() {
     });
     // Towards plus infinity is 1 on ARM and 2 on x86, and the sticky bits are gone.
     assert_eq!((read_fpscr(&state), state.mxcsr & 0x603f), (0x0040_0000, 0x4000));
+    // QC is the sum of its two places; a write leaves it in one.
+    state.qc = [0, 1 << 40];
+    assert_eq!(read_fpscr(&state), 0x0840_0000);
+    state.r[1] = 0;
+    state.fpscr_writable = 0xf7f7_009f;
+    execute(&mut state, &mut mem, |b| {
+        let v = b.get_reg(1);
+        b.push(Inst {
+            a: v,
+            ..Inst::new(Op::SetFpscr)
+        });
+    });
+    assert_eq!((read_fpscr(&state), state.qc), (0, [0, 0]));
+    state.r[1] = 0xffff_ffff;
+    execute(&mut state, &mut mem, |b| {
+        let v = b.get_reg(1);
+        b.push(Inst {
+            a: v,
+            ..Inst::new(Op::SetFpscr)
+        });
+    });
+    assert_eq!(read_fpscr(&state), 0xf7f7_009f, "a model without Advanced SIMD");
 }

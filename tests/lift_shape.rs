@@ -311,6 +311,11 @@ impl Memory for Words {
         self.write32(addr, value as u32)?;
         self.write32(addr + 4, (value >> 32) as u32)
     }
+    fn write128(&mut self, addr: u32, value: u128) -> Result<(), MemFault> {
+        self.at(addr.wrapping_add(12))?;
+        self.write64(addr, value as u64)?;
+        self.write64(addr + 8, (value >> 64) as u64)
+    }
     fn compare_exchange(&mut self, addr: u32, bytes: u32, expected: u64, new: u64) -> Result<bool, MemFault> {
         let wide = bytes == 8;
         let found = if wide {

@@ -159,7 +159,7 @@ fn visible(s: &CpuState) -> (Vec<u32>, u32, u32, Vec<u64>, u32, u64, u64) {
     (
         s.r[..15].to_vec(),
         s.cpsr() & !0x0600_fc20,
-        s.fp_nzcv() | s.fpscr,
+        s.fp_nzcv() | s.fpscr | u32::from(s.qc != [0; 2]) << 27,
         s.d.to_vec(),
         s.ge,
         s.ex_addr,

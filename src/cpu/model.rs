@@ -259,6 +259,18 @@ impl Model {
         MODELS.iter().map(|m| m.name)
     }
 
+    /// The bits of FPSCR that a write changes: QC comes with Advanced SIMD, FZ16 with half-precision arithmetic.
+    pub fn fpscr_writable(&self) -> u32 {
+        let mut bits = super::state::FPSCR_WRITABLE & !(1 << 27 | 1 << 19);
+        if self.features.contains(Features::NEON) {
+            bits |= 1 << 27;
+        }
+        if self.features.contains(Features::V8) {
+            bits |= 1 << 19;
+        }
+        bits
+    }
+
     /// /proc/cpuinfo's "Features" line: HWCAP, then HWCAP2, by name.
     pub fn feature_names(&self) -> impl Iterator<Item = &'static str> + '_ {
         let named = move |names: &'static [(u32, &'static str)], bits: u32| {

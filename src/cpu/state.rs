@@ -35,7 +35,8 @@ pub struct CpuState {
     /// ITSTATE, 0 outside an IT block.
     pub it: u8,
     pub pad0: u8,
-    /// FPSCR without NZCV: the mode bits, and those cumulative bits that software wrote or soft paths raised.
+    /// FPSCR without NZCV: the mode bits, and those cumulative bits (QC among them) that software wrote or soft paths
+    /// raised.
     /// The hardware's sticky bits in MXCSR are merged in when the guest reads FPSCR.
     pub fpscr: u32,
     /// Address of the exclusive monitor, or [`NO_EXCLUSIVE`].
@@ -58,6 +59,8 @@ pub struct CpuState {
     // From here on: the translator's.
     /// Sign bits and magnitude masks: single sign, double sign, single magnitude, double magnitude.
     pub fp_masks: [[u64; 2]; 4],
+    /// Saturation seen by translated code: QC of FPSCR is set when any bit here is (or FPSCR's own bit 27).
+    pub qc: [u64; 2],
     /// Host stack pointer of translated code while outside it.
     pub jit_sp: u64,
     /// Host stack pointer of the run loop while inside translated code.
@@ -78,13 +81,18 @@ pub struct CpuState {
     pub spill: [u64; 32],
     /// MXCSR as it was at the last entry to translated code.
     pub host_mxcsr: u32,
-    pub pad2: u32,
+    /// The bits of FPSCR that a write changes: those that the CPU model has.
+    pub fpscr_writable: u32,
     /// Opaque pointer of the owning machine, for helpers.
     pub machine: u64,
 }
 
 /// `ex_addr` when no exclusive access is open.
 pub const NO_EXCLUSIVE: u64 = u64::MAX;
+
+/// Every bit of FPSCR that software can write on some model: NZCV, QC, AHP, DN, FZ, RMode, Stride, FZ16, Len and the
+/// cumulative bits. The trap enables read as zero, as on every VFPv3 or later without the U suffix.
+pub const FPSCR_WRITABLE: u32 = 0xffff_009f;
 
 impl CpuState {
     /// The state at process start: everything zero, no exclusive access open.
@@ -118,9 +126,10 @@ impl CpuState {
             call_args: [0; 4],
             helpers: [0; 32],
             spill: [0; 32],
+            qc: [0; 2],
             fp_masks: [[1 << 31, 0], [1 << 63, 0], [0x7fff_ffff, 0], [i64::MAX as u64, 0]],
             host_mxcsr: 0x1f80,
-            pad2: 0,
+            fpscr_writable: FPSCR_WRITABLE,
             machine: 0,
         })
     }
@@ -219,3 +228,4 @@ pub fn nzcv_to_fp_cmp(nzcv: u32) -> u8 {
 const _: () = assert!(std::mem::offset_of!(CpuState, d) == STATE_BIAS);
 // Operands of 16-byte SSE instructions.
 const _: () = assert!(std::mem::offset_of!(CpuState, fp_masks) % 16 == 0);
+const _: () = assert!(std::mem::offset_of!(CpuState, qc) % 16 == 0);

@@ -35,6 +35,8 @@ use translate::{Compile, FastTier};
 pub struct FpMode {
     features: Features,
     always_soft: bool,
+    /// The bits of FPSCR that the model has.
+    fpscr_writable: u32,
 }
 
 /// FZ and DN: what the host's floating point does not do exactly as ARM does.
@@ -111,6 +113,7 @@ pub fn init_with(config: &ExecConfig, translator: Box<dyn Compile>) -> Result<()
     let _ = MODE.set(FpMode {
         features: config.model.features,
         always_soft: config.soft_fp,
+        fpscr_writable: config.model.fpscr_writable(),
     });
     mem::space().set_code_hook(|start, end| {
         if let Some(runtime) = runtime::get() {
@@ -133,5 +136,6 @@ pub fn new_machine(pc: u32, thumb: bool, sp: u32) -> io::Result<Box<dyn Machine>
     let (Some(runtime), Some(mode)) = (runtime::get(), MODE.get()) else {
         return Err(io::Error::other("execution has not been started"));
     };
+    state.fpscr_writable = mode.fpscr_writable;
     Ok(Box::new(Jit::new(state, runtime, *mode)?))
 }

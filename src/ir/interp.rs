@@ -2,19 +2,24 @@
 //! over single instructions and to settle floating-point traps.
 
 use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Value};
+use super::vector::{Shape, VecOp};
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, nzcv_to_fp_cmp};
 use crate::softfp::{Mode, Status};
 use arith::*;
 pub use arith::{advance_it, holds};
-pub use fp::{FPSCR_WRITABLE, fp_op, read_fpscr, write_fpscr};
+pub use fp::{fp_op, read_fpscr, write_fpscr};
 use memory::NoMemory;
 pub use memory::{MemFault, Memory};
 use parallel::parallel;
+pub use vector::{QC, narrows, vec_op, widens};
 
 mod arith;
+mod crypto;
 mod fp;
 mod memory;
 mod parallel;
+mod vector;
+mod vector_fp;
 
 /// How a block left. Guest addresses of jumps carry the T bit in bit 0; r15, T and ITSTATE of the state are already
 /// those of the place where execution goes on, or of the instruction itself for traps and faults.
@@ -88,7 +93,7 @@ pub fn run<M: Memory>(block: &Block, state: &mut CpuState, mem: &mut M) -> Exit 
 
 /// The value of one operation that needs no memory and doesn't leave, on operands given as raw bits. Flags, Q and GE
 /// of `state` are read and written as in a block.
-pub fn eval(inst: &Inst, mut args: [u64; 3], state: &mut CpuState) -> u64 {
+pub fn eval(inst: &Inst, args: [u64; 3], state: &mut CpuState) -> u64 {
     let operands = Inst {
         a: Value(0),
         b: Value(1),
@@ -96,7 +101,7 @@ pub fn eval(inst: &Inst, mut args: [u64; 3], state: &mut CpuState) -> u64 {
         ..*inst
     };
     let mut run = Run {
-        values: &mut args,
+        values: &mut args.map(u128::from),
         state,
         mem: &mut NoMemory,
         pc: 0,
@@ -104,7 +109,7 @@ pub fn eval(inst: &Inst, mut args: [u64; 3], state: &mut CpuState) -> u64 {
         it: 0,
     };
     match run.step(&operands) {
-        Ok(Flow::Value(value)) => value,
+        Ok(Flow::Value(value)) => value as u64,
         _ => 0,
     }
 }
@@ -112,7 +117,7 @@ pub fn eval(inst: &Inst, mut args: [u64; 3], state: &mut CpuState) -> u64 {
 /// What follows an operation.
 enum Flow {
     /// The next operation; this one's value (0 if it defines none).
-    Value(u64),
+    Value(u128),
     /// The operations after this label.
     Skip(u32),
     Leave(Exit),
@@ -132,7 +137,7 @@ impl From<MemFault> for Stop {
 
 struct Run<'a, M> {
     /// Raw bits of the values defined so far.
-    values: &'a mut [u64],
+    values: &'a mut [u128],
     state: &'a mut CpuState,
     mem: &'a mut M,
     /// The current guest instruction: address, T bit and ITSTATE before it.
@@ -143,8 +148,12 @@ struct Run<'a, M> {
 
 impl<M: Memory> Run<'_, M> {
     /// Raw bits of an operand, 0 for one that is absent.
-    fn value(&self, v: Value) -> u64 {
+    fn vector(&self, v: Value) -> u128 {
         self.values.get(v.index()).copied().unwrap_or(0)
+    }
+
+    fn value(&self, v: Value) -> u64 {
+        self.vector(v) as u64
     }
 
     fn word(&self, v: Value) -> u32 {
@@ -203,6 +212,71 @@ impl<M: Memory> Run<'_, M> {
         let result = fp_op(inst.op, inst.aux, inst.imm, inst.imm2, a, b, c, mode, &mut status);
         self.state.fpscr |= status.0;
         result
+    }
+
+    fn vec_op(&mut self, inst: &Inst) -> u128 {
+        let Some(op) = VecOp::from_aux(inst.aux) else {
+            return 0;
+        };
+        let args = inst.operands().map(|v| self.vector(v));
+        let (value, raised) = vec_op(op, Shape(inst.imm2 as u8), inst.imm, args, self.state.fpscr);
+        self.state.fpscr |= raised;
+        value
+    }
+
+    /// Operations whose value or operand is a vector.
+    fn vector_step(&mut self, inst: &Inst) -> Result<u128, MemFault> {
+        let shape = Shape(inst.imm2 as u8);
+        let (a, imm) = (self.vector(inst.a), inst.imm);
+        let d = imm as usize & 31;
+        // The place of lane `imm`.
+        let at = imm.wrapping_mul(shape.esize()) & 127;
+        Ok(match inst.op {
+            Op::GetV => {
+                let high = if shape.is_q() { self.state.d[d | 1] } else { 0 };
+                u128::from(self.state.d[d]) | u128::from(high) << 64
+            }
+            Op::SetV => {
+                self.state.d[d] = a as u64;
+                if shape.is_q() {
+                    self.state.d[d | 1] = (a >> 64) as u64;
+                }
+                0
+            }
+            Op::LoadV if shape.is_q() => self.mem.read128(self.address(inst))?,
+            Op::LoadV => self.mem.read64(self.address(inst))?.into(),
+            Op::StoreV => {
+                let (addr, value) = (self.address(inst), self.vector(inst.c));
+                if shape.is_q() {
+                    self.mem.write128(addr, value)?;
+                } else {
+                    self.mem.write64(addr, value as u64)?;
+                }
+                0
+            }
+            Op::VConst => {
+                let half = u128::from(imm) | u128::from(inst.imm2) << 32;
+                half | half << 64
+            }
+            Op::VDup => vector::build(shape.lanes(), shape.esize(), |_| a),
+            Op::VExtract => {
+                let unused = 64 - shape.esize();
+                let bits = (a >> at) as u64;
+                u128::from(if shape.is_unsigned() {
+                    (bits << unused >> unused) as u32
+                } else {
+                    ((bits << unused) as i64 >> unused) as u32
+                })
+            }
+            Op::VInsert => {
+                let mask = u128::from(u64::MAX >> (64 - shape.esize())) << at;
+                a & !mask | self.vector(inst.b) << at & mask
+            }
+            Op::VToI64 => a >> (64 * (imm & 1)) & u128::from(u64::MAX),
+            Op::VFromI64 => a,
+            Op::Vec | Op::VecSat | Op::VecFp => self.vec_op(inst),
+            _ => 0,
+        })
     }
 
     fn exclusive_load(&mut self, inst: &Inst) -> Result<u64, Stop> {
@@ -585,8 +659,14 @@ impl<M: Memory> Run<'_, M> {
             | Op::Half
             | Op::HalfCmp
             | Op::SelectF32
-            | Op::SelectF64
-            | Op::GetV
+            | Op::SelectF64 => {
+                return Ok(Flow::Leave(Exit::Trap {
+                    kind: Trap::Undefined,
+                    imm,
+                    pc: self.pc,
+                }));
+            }
+            Op::GetV
             | Op::SetV
             | Op::LoadV
             | Op::StoreV
@@ -598,15 +678,9 @@ impl<M: Memory> Run<'_, M> {
             | Op::VFromI64
             | Op::Vec
             | Op::VecSat
-            | Op::VecFp => {
-                return Ok(Flow::Leave(Exit::Trap {
-                    kind: Trap::Undefined,
-                    imm,
-                    pc: self.pc,
-                }));
-            }
+            | Op::VecFp => return Ok(Flow::Value(self.vector_step(inst)?)),
         };
-        Ok(Flow::Value(value))
+        Ok(Flow::Value(value.into()))
     }
 
     /// Brings r15, T and ITSTATE to where `exit` leads.

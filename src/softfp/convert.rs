@@ -1,15 +1,17 @@
 //! Conversions between formats, and to and from integers and fixed point.
 
-use super::format::{Class, Format, infinity, round, rounds_up, split, unpack, with_sign, zero};
+use super::format::{
+    Class, Format, infinity, round, round_cv, rounds_up, split, unpack, unpack_cv, with_sign, zero,
+};
 use super::{Mode, Rounding, Status};
 
 /// FPDoubleToSingle and its kin: `value` in another format.
 fn convert<S: Format, D: Format>(value: S, mode: Mode, status: &mut Status) -> D {
-    let x = unpack(value, mode, status);
+    let x = unpack_cv(value, mode, status);
     let alternative = D::BITS == 16 && mode.ahp;
     match x.class {
         Class::Zero => zero(x.negative),
-        Class::Finite => round(x.negative, x.exp, u128::from(x.sig), mode, status),
+        Class::Finite => round_cv(x.negative, x.exp, u128::from(x.sig), mode, status),
         Class::Infinity if alternative => {
             status.raise(Status::IOC);
             with_sign(x.negative, D::SIGN - 1)

@@ -101,24 +101,36 @@ impl Unpacked {
     }
 }
 
-/// FPUnpack: flushes a denormal single or double to zero under FZ, raising Input Denormal. Half precision is never
-/// flushed and, under AHP, has no infinities and NaNs.
+/// FPUnpack: flushes a denormal single or double to zero under FZ, raising Input Denormal, and a denormal half under
+/// FZ16, raising nothing.
 pub(super) fn unpack<T: Format>(value: T, mode: Mode, status: &mut Status) -> Unpacked {
+    let half = T::BITS == 16;
+    unpack_base(value, if half { mode.fz16 } else { mode.fz }, false, status)
+}
+
+/// FPUnpackCV, for conversions: half precision is never flushed and, under AHP, has no infinities and NaNs.
+pub(super) fn unpack_cv<T: Format>(value: T, mode: Mode, status: &mut Status) -> Unpacked {
+    let half = T::BITS == 16;
+    unpack_base(value, mode.fz && !half, mode.ahp && half, status)
+}
+
+fn unpack_base<T: Format>(value: T, flush: bool, alternative: bool, status: &mut Status) -> Unpacked {
     let raw = value.to_raw();
     let negative = raw & T::SIGN != 0;
     let biased = raw >> T::FRAC & T::EXP_ONES;
     let frac = raw & T::FRAC_MASK;
-    let half = T::BITS == 16;
     let (class, exp, sig) = if biased == 0 {
         if frac == 0 {
             (Class::Zero, 0, 0)
-        } else if mode.fz && !half {
-            status.raise(Status::IDC);
+        } else if flush {
+            if T::BITS != 16 {
+                status.raise(Status::IDC);
+            }
             (Class::Zero, 0, 0)
         } else {
             (Class::Finite, T::MIN_EXP - T::FRAC as i32, frac)
         }
-    } else if biased == T::EXP_ONES && !(half && mode.ahp) {
+    } else if biased == T::EXP_ONES && !alternative {
         if frac == 0 {
             (Class::Infinity, 0, 0)
         } else if frac & T::QUIET != 0 {
@@ -215,11 +227,29 @@ pub(super) fn split(sig: u128, shift: u32) -> (u128, std::cmp::Ordering, bool) {
 
 /// FPRound of `sig * 2^exp`, `sig` not 0. Bit 0 of `sig` may be sticky if `sig` has at least FRAC + 3 bits.
 pub(super) fn round<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, status: &mut Status) -> T {
+    let flush = if T::BITS == 16 { mode.fz16 } else { mode.fz };
+    round_base(negative, exp, sig, flush, false, mode.rounding, status)
+}
+
+/// FPRoundCV, for conversions: a half-precision result is never flushed and, under AHP, neither infinite nor NaN.
+pub(super) fn round_cv<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, status: &mut Status) -> T {
     let half = T::BITS == 16;
-    let alternative = half && mode.ahp;
+    let (flush, alternative) = (mode.fz && !half, mode.ahp && half);
+    round_base(negative, exp, sig, flush, alternative, mode.rounding, status)
+}
+
+fn round_base<T: Format>(
+    negative: bool,
+    exp: i32,
+    sig: u128,
+    flush: bool,
+    alternative: bool,
+    rounding: Rounding,
+    status: &mut Status,
+) -> T {
     // The value is in [2^magnitude, 2^(magnitude+1)).
     let magnitude = exp + 127 - sig.leading_zeros() as i32;
-    if mode.fz && !half && magnitude < T::MIN_EXP {
+    if flush && magnitude < T::MIN_EXP {
         status.raise(Status::UFC);
         return zero(negative);
     }
@@ -235,7 +265,7 @@ pub(super) fn round<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, 
     if tiny && !exact {
         status.raise(Status::UFC);
     }
-    if rounds_up(mode.rounding, negative, int & 1 != 0, half_way, exact) {
+    if rounds_up(rounding, negative, int & 1 != 0, half_way, exact) {
         int += 1;
     }
     // The implicit bit of a normal number adds one to the exponent field, and so does a carry out of the fraction.
@@ -249,7 +279,7 @@ pub(super) fn round<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, 
         }
     } else if biased >= u128::from(T::EXP_ONES) {
         status.raise(Status::OFC | Status::IXC);
-        let to_infinity = match mode.rounding {
+        let to_infinity = match rounding {
             Rounding::Nearest => true,
             Rounding::PlusInf => !negative,
             Rounding::MinusInf => negative,

@@ -9,10 +9,12 @@
 
 mod arith;
 mod convert;
+mod estimate;
 mod format;
 
 pub use arith::{abs, add, compare, div, fma, mul, neg, sqrt, sub};
 pub use convert::{f32_to_f64, f32_to_half, f64_to_f32, from_fixed, from_int, half_to_f32, to_fixed, to_int};
+pub use estimate::{unsigned_recip_estimate, unsigned_rsqrt_estimate};
 pub use format::Format;
 
 /// FPSCR.RMode; the discriminant is the encoding.
@@ -47,18 +49,31 @@ pub struct Mode {
     pub fz: bool,
     /// DN: every NaN result is the default NaN.
     pub dn: bool,
-    /// AHP: half precision without infinities and NaNs.
+    /// AHP: half precision without infinities and NaNs, in conversions.
     pub ahp: bool,
+    /// FZ16: as FZ, for arithmetic in half precision (not for conversions).
+    pub fz16: bool,
 }
 
 impl Mode {
-    /// AHP is bit 26 of FPSCR, DN 25, FZ 24, RMode 23-22.
+    /// AHP is bit 26 of FPSCR, DN 25, FZ 24, RMode 23-22, FZ16 19.
     pub fn from_fpscr(fpscr: u32) -> Mode {
         Mode {
             rounding: Rounding::from_bits(fpscr >> 22),
             fz: fpscr >> 24 & 1 != 0,
             dn: fpscr >> 25 & 1 != 0,
             ahp: fpscr >> 26 & 1 != 0,
+            fz16: fpscr >> 19 & 1 != 0,
+        }
+    }
+
+    /// The standard FPSCR value, which Advanced SIMD uses: to nearest, FZ, DN; AHP and FZ16 from `fpscr`.
+    pub fn standard(fpscr: u32) -> Mode {
+        Mode {
+            rounding: Rounding::Nearest,
+            fz: true,
+            dn: true,
+            ..Mode::from_fpscr(fpscr)
         }
     }
 
@@ -68,6 +83,7 @@ impl Mode {
             | u32::from(self.fz) << 24
             | u32::from(self.dn) << 25
             | u32::from(self.ahp) << 26
+            | u32::from(self.fz16) << 19
     }
 
     /// This mode with another rounding.

@@ -47,6 +47,9 @@ impl Memory for Window {
     fn read64(&mut self, addr: u32) -> Result<u64, MemFault> {
         self.read(addr).map(u64::from_le_bytes)
     }
+    fn read128(&mut self, addr: u32) -> Result<u128, MemFault> {
+        self.read(addr).map(u128::from_le_bytes)
+    }
     fn write8(&mut self, addr: u32, value: u8) -> Result<(), MemFault> {
         self.write(addr, &value.to_le_bytes())
     }
@@ -57,6 +60,9 @@ impl Memory for Window {
         self.write(addr, &value.to_le_bytes())
     }
     fn write64(&mut self, addr: u32, value: u64) -> Result<(), MemFault> {
+        self.write(addr, &value.to_le_bytes())
+    }
+    fn write128(&mut self, addr: u32, value: u128) -> Result<(), MemFault> {
         self.write(addr, &value.to_le_bytes())
     }
     fn compare_exchange(&mut self, addr: u32, bytes: u32, expected: u64, new: u64) -> Result<bool, MemFault> {

@@ -184,6 +184,10 @@ impl Memory for Guest {
     fn write64(&mut self, addr: u32, value: u64) -> Result<(), MemFault> {
         self.write(addr, 8, value)
     }
+    fn write128(&mut self, addr: u32, value: u128) -> Result<(), MemFault> {
+        self.bytes(addr, 16)?.copy_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
     fn compare_exchange(&mut self, addr: u32, bytes: u32, expected: u64, new: u64) -> Result<bool, MemFault> {
         let same = self.read(addr, bytes)? == expected;
         if same {

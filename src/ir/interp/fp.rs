@@ -1,22 +1,21 @@
 //! Floating point: single operations on raw bits, and FPSCR as the sum of its parts in the state.
 
+use super::vector::QC;
 use crate::cpu::state::{CpuState, nzcv_to_fp_cmp};
 use crate::ir::ops::Op;
 use crate::softfp::{self, Mode, Status};
 
-/// FPSCR bits that software can write: NZCV, AHP, DN, FZ, RMode, Stride, Len and the cumulative bits. The trap
-/// enables read as zero, as on every VFPv3 or later without the U suffix; QC belongs to Advanced SIMD.
-pub const FPSCR_WRITABLE: u32 = 0xf7f7_009f;
-
-/// FPSCR whole: flags, modes and the cumulative bits of both the state and the kept MXCSR.
+/// FPSCR whole: flags, modes and the cumulative bits of the state, the kept MXCSR and the kept saturation.
 pub fn read_fpscr(state: &CpuState) -> u32 {
-    state.fp_nzcv() | state.fpscr | mxcsr_cumulative(state.mxcsr)
+    let qc = if state.qc == [0; 2] { 0 } else { QC };
+    state.fp_nzcv() | state.fpscr | mxcsr_cumulative(state.mxcsr) | qc
 }
 
-/// Sets FPSCR, and in the kept MXCSR clears the sticky bits and sets the rounding mode.
+/// Sets FPSCR as far as the model has its bits, and in the kept MXCSR clears the sticky bits and sets the rounding mode.
 pub fn write_fpscr(state: &mut CpuState, value: u32) {
     state.fp_cmp = nzcv_to_fp_cmp(value);
-    state.fpscr = value & FPSCR_WRITABLE & 0x0fff_ffff;
+    state.fpscr = value & state.fpscr_writable & 0x0fff_ffff;
+    state.qc = [0; 2];
     // x86 has rounding down and up the other way round.
     let rounding = [0, 2, 1, 3][(value >> 22 & 3) as usize];
     state.mxcsr = state.mxcsr & !0x603f | rounding << 13;
