@@ -215,8 +215,8 @@ pub const VFP: &[Row] = rows! {
     "vcmpe"   "cccc 1110 1D11 0101 dddd 101z 1100 0000" VFP2 [D d z; cx] => Vfp(V::Cmp { double: z == 1, signal: true, d: vreg(z, d, D, cx)?, m: None });
 
     // Conversions.
-    "vcvtb"   "cccc 1110 1D11 001k dddd 1010 01M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, top: false, d: sreg(d, D), m: sreg(m, M) });
-    "vcvtt"   "cccc 1110 1D11 001k dddd 1010 11M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, top: true, d: sreg(d, D), m: sreg(m, M) });
+    "vcvtb"   "cccc 1110 1D11 001k dddd 1010 01M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, double: false, top: false, d: sreg(d, D), m: sreg(m, M) });
+    "vcvtt"   "cccc 1110 1D11 001k dddd 1010 11M0 mmmm" FP16 [D k d M m] => Vfp(V::CvtHalf { to_half: k == 1, double: false, top: true, d: sreg(d, D), m: sreg(m, M) });
     "vcvt"    "cccc 1110 1D11 0111 dddd 1010 11M0 mmmm" VFP2 [D d M m; cx] => Vfp(V::CvtFloat { to_double: true, d: vreg(1, d, D, cx)?, m: sreg(m, M) });
     "vcvt"    "cccc 1110 1D11 0111 dddd 1011 11M0 mmmm" VFP2 [D d M m; cx] => Vfp(V::CvtFloat { to_double: false, d: sreg(d, D), m: vreg(1, m, M, cx)? });
     "vcvt"    "cccc 1110 1D11 1000 dddd 101z s1M0 mmmm" VFP2 [D d z s M m; cx] => Vfp(V::CvtFromInt { double: z == 1, signed: s == 1, d: vreg(z, d, D, cx)?, m: sreg(m, M) });

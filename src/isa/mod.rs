@@ -6,4 +6,6 @@ pub mod generate;
 pub mod insn;
 mod operands;
 pub mod pattern;
+pub mod simd;
 pub mod t32;
+pub mod vfp;

@@ -282,6 +282,7 @@ impl Lifter<'_> {
             Coproc { .. } => self.coprocessor(insn),
 
             Vfp(ref vfp) => self.vfp(vfp),
+            Simd(_) => self.undefined(),
         }
     }
 }

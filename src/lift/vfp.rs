@@ -14,6 +14,14 @@ pub(crate) fn ends_block(vfp: &Vfp, features: Features) -> bool {
             VfpSys::Mvfr0 | VfpSys::Mvfr1 | VfpSys::Mvfr2 | VfpSys::Fpexc => true,
         },
         Vfp::Msr { reg, .. } => reg != VfpSys::Fpsid || !fpsid_is_readable(features),
+        Vfp::CvtHalf { double: true, .. }
+        | Vfp::Select { .. }
+        | Vfp::MinMaxNm { .. }
+        | Vfp::Rint { .. }
+        | Vfp::CvtRound { .. }
+        | Vfp::CvtJs { .. }
+        | Vfp::CvtBf16 { .. }
+        | Vfp::Half(_) => true,
         _ => false,
     }
 }
@@ -237,7 +245,13 @@ impl Lifter<'_> {
                 frac,
                 d,
             } => self.convert_fixed(to_fixed, double, signed, size, frac, d),
-            Vfp::CvtHalf { to_half, top, d, m } => self.convert_half(to_half, top, d, m),
+            Vfp::CvtHalf {
+                to_half,
+                double: false,
+                top,
+                d,
+                m,
+            } => self.convert_half(to_half, top, d, m),
             Vfp::Load {
                 double,
                 d,
@@ -305,6 +319,14 @@ impl Lifter<'_> {
             } => self.move_lane(to_core, rt, d, index),
             Vfp::Mrs { rt, reg } => return self.vmrs(rt, reg),
             Vfp::Msr { rt, reg } => return self.vmsr(rt, reg),
+            Vfp::CvtHalf { double: true, .. }
+            | Vfp::Select { .. }
+            | Vfp::MinMaxNm { .. }
+            | Vfp::Rint { .. }
+            | Vfp::CvtRound { .. }
+            | Vfp::CvtJs { .. }
+            | Vfp::CvtBf16 { .. }
+            | Vfp::Half(_) => return self.undefined(),
         }
         Flow::Next
     }
