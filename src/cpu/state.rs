@@ -51,16 +51,18 @@ pub struct CpuState {
     pub tpidruro: u32,
     /// TPIDRURW.
     pub tpidrurw: u32,
-    /// Up to the bias.
-    pub pad1: [u32; 4],
+    /// Where Advanced SIMD operations have saturated since FPSCR was last written: QC reads as set if any bit is.
+    pub qc: [u64; 2],
     /// D0-D31; S registers overlay D0-D15, little-endian.
     pub d: [u64; 32],
 
     // From here on: the translator's.
     /// Sign bits and magnitude masks: single sign, double sign, single magnitude, double magnitude.
     pub fp_masks: [[u64; 2]; 4],
-    /// Saturation seen by translated code: QC of FPSCR is set when any bit here is (or FPSCR's own bit 27).
-    pub qc: [u64; 2],
+    /// Vector operands of a call to a Rust helper; the first is also its result.
+    pub vec_args: [[u64; 2]; 3],
+    /// Spill slots of the register allocator for vectors.
+    pub vspill: [[u64; 2]; 32],
     /// Host stack pointer of translated code while outside it.
     pub jit_sp: u64,
     /// Host stack pointer of the run loop while inside translated code.
@@ -115,7 +117,7 @@ impl CpuState {
             mxcsr: 0x1f00,
             tpidruro: 0,
             tpidrurw: 0,
-            pad1: [0; 4],
+            qc: [0; 2],
             d: [0; 32],
             jit_sp: 0,
             host_sp: 0,
@@ -124,9 +126,10 @@ impl CpuState {
             exit_arg: 0,
             exit_addr: 0,
             call_args: [0; 4],
+            vec_args: [[0; 2]; 3],
+            vspill: [[0; 2]; 32],
             helpers: [0; 32],
             spill: [0; 32],
-            qc: [0; 2],
             fp_masks: [[1 << 31, 0], [1 << 63, 0], [0x7fff_ffff, 0], [i64::MAX as u64, 0]],
             host_mxcsr: 0x1f80,
             fpscr_writable: FPSCR_WRITABLE,
@@ -229,3 +232,5 @@ const _: () = assert!(std::mem::offset_of!(CpuState, d) == STATE_BIAS);
 // Operands of 16-byte SSE instructions.
 const _: () = assert!(std::mem::offset_of!(CpuState, fp_masks) % 16 == 0);
 const _: () = assert!(std::mem::offset_of!(CpuState, qc) % 16 == 0);
+const _: () = assert!(std::mem::offset_of!(CpuState, vec_args) % 16 == 0);
+const _: () = assert!(std::mem::offset_of!(CpuState, vspill) % 16 == 0);

@@ -9,12 +9,26 @@ use super::emit::{Emitter, NOWHERE};
 use super::regs::{PINNED, RAX, RCX, RDX, d_disp, disp, s_disp};
 use crate::cpu::state::CpuState;
 use crate::ir::ops::{Op, Type, Value, effect};
+use crate::ir::vector::{Shape, VecOp};
 use std::mem::offset_of;
 
 const SCRATCH: [u8; 3] = [RCX, RDX, RAX];
 
 fn spill_mem(slot: u8) -> Mem {
     Mem::state(disp(offset_of!(CpuState, spill) + 8 * usize::from(slot)))
+}
+
+fn vspill_mem(slot: u8) -> Mem {
+    Mem::state(disp(offset_of!(CpuState, vspill) + 16 * usize::from(slot)))
+}
+
+/// Memory that holds a floating-point or vector value.
+#[derive(Clone, Copy)]
+pub(super) enum FpMem {
+    /// All of it; 16 aligned bytes if it is a vector.
+    Whole(Mem),
+    /// The low 64 bits of a vector, which are all that counts.
+    Low(Mem),
 }
 
 impl Emitter<'_> {
@@ -193,6 +207,13 @@ impl Emitter<'_> {
         slot
     }
 
+    fn new_vslot(&mut self) -> u8 {
+        let slot = (!self.vspill_used).trailing_zeros() as u8;
+        assert!(slot < 32, "out of spill slots for vectors");
+        self.vspill_used |= 1 << slot;
+        slot
+    }
+
     /// Destination register of the value that the current instruction defines: the pinned register it is
     /// going to, or a scratch register. The operands' registers must have been asked for before.
     pub(super) fn def(&mut self) -> u8 {
@@ -285,19 +306,24 @@ impl Emitter<'_> {
                 self.places[v.index()].gpr = NOWHERE;
             }
         }
-        if self.spill_used != 0 {
+        if self.spill_used != 0 || self.vspill_used != 0 {
             self.free_slots();
         }
     }
 
     fn free_slots(&mut self) {
-        let mut used = 0;
+        let (mut used, mut vused) = (0, 0);
         for (v, p) in self.places.iter().enumerate() {
             if p.spill != NOWHERE && self.last_use[v] > self.at as u32 {
-                used |= 1 << p.spill;
+                if self.ty(Value(v as u32)) == Type::Vec {
+                    vused |= 1 << p.spill;
+                } else {
+                    used |= 1 << p.spill;
+                }
             }
         }
         self.spill_used = used;
+        self.vspill_used = vused;
     }
 
     /// At a join nothing is known of registers.
@@ -305,24 +331,83 @@ impl Emitter<'_> {
         self.home = [Value::NONE; 15];
         self.home_s = [Value::NONE; 32];
         self.home_d = [Value::NONE; 32];
+        self.home_q = [Value::NONE; 16];
     }
 
     // --- XMM registers ---
 
-    /// Memory home of the floating-point value `v`.
-    pub(super) fn fp_mem(&self, v: Value) -> Option<Mem> {
-        let p = self.places[v.index()];
-        if self.block.insts[v.index()].op.result() == Type::F64 {
-            if let Some(d) = self.home_d.iter().position(|h| *h == v) {
-                return Some(Mem::state(d_disp(d as u8)));
-            }
-        } else if let Some(s) = self.home_s.iter().position(|h| *h == v) {
-            return Some(Mem::state(s_disp(s as u8)));
-        }
-        (p.spill != NOWHERE).then(|| spill_mem(p.spill))
+    pub(super) fn ty(&self, v: Value) -> Type {
+        self.block.insts[v.index()].op.result()
     }
 
-    /// `v` as XMM or memory operand.
+    /// Whether the upper half of the vector `v` means anything.
+    pub(super) fn is_wide(&self, v: Value) -> bool {
+        let inst = &self.block.insts[v.index()];
+        let q = Shape(inst.imm2 as u8).is_q();
+        match inst.op {
+            Op::GetV | Op::LoadV | Op::VDup => q,
+            Op::Vec | Op::VecSat | Op::VecFp => {
+                use VecOp::{FToBf16, FToHalf, HalfToF, MulLong, PolyMulLong, QDMulLong, Widen};
+                use VecOp::{NarrowRShr, NarrowShr, QNarrowRShr, QNarrowRShru, QNarrowShr, QNarrowShru};
+                match VecOp::from_aux(inst.aux) {
+                    Some(Widen | MulLong | PolyMulLong | QDMulLong | HalfToF) => true,
+                    Some(NarrowShr | NarrowRShr | QNarrowShr | QNarrowShru | QNarrowRShr | QNarrowRShru) => {
+                        false
+                    }
+                    Some(FToHalf | FToBf16 | VecOp::High) => false,
+                    _ => q,
+                }
+            }
+            _ => true,
+        }
+    }
+
+    /// The constant that the vector `v` is.
+    pub(super) fn vec_const(&self, v: Value) -> Option<u128> {
+        let inst = &self.block.insts[v.index()];
+        match inst.op {
+            Op::VConst => {
+                let half = u128::from(inst.imm) | u128::from(inst.imm2) << 32;
+                Some(half | half << 64)
+            }
+            Op::VDup => {
+                let esize = Shape(inst.imm2 as u8).esize();
+                let lane = u128::from(self.imm(inst.a)?) & ((1 << esize) - 1);
+                Some((0..128 / esize).fold(0, |all, k| all | lane << (k * esize)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Memory that holds the floating-point or vector value `v`.
+    pub(super) fn fp_mem(&self, v: Value) -> Option<FpMem> {
+        let find = |homes: &[Value]| homes.iter().position(|h| *h == v).map(|i| i as u8);
+        let spill = self.places[v.index()].spill;
+        match self.ty(v) {
+            Type::F32 => {
+                if let Some(s) = find(&self.home_s) {
+                    return Some(FpMem::Whole(Mem::state(s_disp(s))));
+                }
+            }
+            Type::F64 => {
+                if let Some(d) = find(&self.home_d) {
+                    return Some(FpMem::Whole(Mem::state(d_disp(d))));
+                }
+            }
+            _ => {
+                if let Some(q) = find(&self.home_q) {
+                    return Some(FpMem::Whole(Mem::state(d_disp(2 * q))));
+                }
+                if spill != NOWHERE {
+                    return Some(FpMem::Whole(vspill_mem(spill)));
+                }
+                return find(&self.home_d).map(|d| FpMem::Low(Mem::state(d_disp(d))));
+            }
+        }
+        (spill != NOWHERE).then(|| FpMem::Whole(spill_mem(spill)))
+    }
+
+    /// `v` as XMM or memory operand. A vector in memory is 16 aligned bytes.
     pub(super) fn xrm(&mut self, v: Value) -> Rm {
         let x = self.places[v.index()].xmm;
         if x != NOWHERE {
@@ -330,27 +415,48 @@ impl Emitter<'_> {
             return Rm::Reg(x);
         }
         match self.fp_mem(v) {
-            Some(m) => Rm::Mem(m),
-            None => unreachable!("{v:?} is nowhere"),
+            Some(FpMem::Whole(m)) => Rm::Mem(m),
+            Some(FpMem::Low(m)) => {
+                let x = self.alloc_xmm();
+                self.asm.op(Enc::of(0x7e).prefix(0xf3), x, m.into());
+                self.occupy_xmm(x, v);
+                Rm::Reg(x)
+            }
+            None => match self.vec_const(v) {
+                Some(k) => self.asm.constant(k),
+                None => unreachable!("{v:?} is nowhere"),
+            },
+        }
+    }
+
+    /// `v` as XMM operand or as memory of which only the low 64 bits may be read.
+    pub(super) fn xrm_low(&mut self, v: Value) -> Rm {
+        match self.fp_mem(v) {
+            Some(FpMem::Low(m)) if self.places[v.index()].xmm == NOWHERE => Rm::Mem(m),
+            _ => self.xrm(v),
         }
     }
 
     /// `v` in an XMM register, locked.
     pub(super) fn xmm(&mut self, v: Value) -> u8 {
-        match self.xrm(v) {
-            Rm::Reg(x) => x,
-            Rm::Mem(m) => {
-                let x = self.alloc_xmm();
-                let double = self.block.insts[v.index()].op.result() == Type::F64;
-                self.asm.op(
-                    Enc::of(0x10).prefix(if double { 0xf2 } else { 0xf3 }),
-                    x,
-                    m.into(),
-                );
-                self.occupy_xmm(x, v);
-                x
-            }
+        let from = match self.xrm(v) {
+            Rm::Reg(x) => return x,
+            m => m,
+        };
+        let x = self.alloc_xmm();
+        let load = match self.ty(v) {
+            Type::F32 => Enc::of(0x10).prefix(0xf3),
+            Type::F64 => Enc::of(0x10).prefix(0xf2),
+            _ => Enc::of(0x28),
+        };
+        match (from, self.vec_const(v)) {
+            // pxor, pcmpeqd
+            (Rm::Pool(_), Some(0)) => self.asm.op(Enc::of(0xef).prefix(0x66), x, Rm::Reg(x)),
+            (Rm::Pool(_), Some(u128::MAX)) => self.asm.op(Enc::of(0x76).prefix(0x66), x, Rm::Reg(x)),
+            _ => self.asm.op(load, x, from),
         }
+        self.occupy_xmm(x, v);
+        x
     }
 
     pub(super) fn occupy_xmm(&mut self, x: u8, v: Value) {
@@ -372,20 +478,33 @@ impl Emitter<'_> {
         x
     }
 
+    /// As [`Emitter::def_xmm`], but takes over the register of operand `a` if `a` dies here: for operations that read
+    /// `a` in the first instruction and write the result not before.
+    pub(super) fn def_xmm_over(&mut self, a: Value) -> u8 {
+        let (x, hint) = (self.places[a.index()].xmm, self.xmm_hint[self.at]);
+        if x == NOWHERE || self.lives_on(a) || hint != NOWHERE && hint != x {
+            return self.def_xmm();
+        }
+        self.places[a.index()].xmm = NOWHERE;
+        self.occupy_xmm(x, Value(self.at as u32));
+        x
+    }
+
     /// Whether XMM register `x` may be the destination: what it holds, if anything, is needed no later than this
     /// instruction, which has a form with a separate destination. Fused multiply-add has none (its addend is copied
     /// there first), and its software path still reads the operands.
     fn xmm_free(&self, x: u8) -> bool {
         let v = self.xmm_holds[usize::from(x)];
         let op = self.block.insts[self.at].op;
-        let three_operands =
-            self.opts.host.avx && op.effects() & effect::FP_TRAP != 0 && !matches!(op, Op::FMa32 | Op::FMa64);
+        let scalar = op.effects() & effect::FP_TRAP != 0 && !matches!(op, Op::FMa32 | Op::FMa64 | Op::VecFp);
+        let three_operands = self.opts.host.avx && scalar;
         v.is_none() || !self.lives_on(v) && (three_operands || self.xlocked & 1 << x == 0)
     }
 
     /// A free XMM register, locked.
     pub(super) fn alloc_xmm(&mut self) -> u8 {
-        for pass in 0..2 {
+        // First those whose value is dead, then those that memory has as well, then any.
+        for pass in 0..3 {
             for _ in 0..16 {
                 let x = self.next_xmm;
                 self.next_xmm = (self.next_xmm + 1) % 16;
@@ -394,7 +513,7 @@ impl Emitter<'_> {
                 }
                 let v = self.xmm_holds[usize::from(x)];
                 let needed = !v.is_none() && self.last_use[v.index()] >= self.at as u32;
-                if pass == 0 && needed {
+                if needed && (pass == 0 || pass == 1 && self.only_in_xmm(v)) {
                     continue;
                 }
                 if !v.is_none() {
@@ -407,50 +526,62 @@ impl Emitter<'_> {
         unreachable!("an operation locks all XMM registers")
     }
 
+    /// Whether the value, which is in an XMM register, would be lost with it.
+    fn only_in_xmm(&self, v: Value) -> bool {
+        self.fp_mem(v).is_none() && self.vec_const(v).is_none()
+    }
+
     pub(super) fn evict_xmm(&mut self, x: u8) {
         let v = self.xmm_holds[usize::from(x)];
         if v.is_none() {
             return;
         }
-        if self.last_use[v.index()] >= self.at as u32 && self.fp_mem(v).is_none() {
-            let slot = self.new_slot();
-            self.asm.op(Enc::of(0x11).prefix(0xf2), x, spill_mem(slot).into());
+        if self.last_use[v.index()] >= self.at as u32 && self.only_in_xmm(v) {
+            let slot;
+            if self.ty(v) == Type::Vec {
+                slot = self.new_vslot();
+                self.asm.op(Enc::of(0x29), x, vspill_mem(slot).into());
+            } else {
+                slot = self.new_slot();
+                self.asm.op(Enc::of(0x11).prefix(0xf2), x, spill_mem(slot).into());
+            }
             self.places[v.index()].spill = slot;
         }
         self.xmm_holds[usize::from(x)] = Value::NONE;
         self.places[v.index()].xmm = NOWHERE;
     }
 
-    /// VFP memory `[byte offset, +len)` of the register file is about to be overwritten: values that live only there move.
+    /// Words `s_first` and up of the VFP register file are about to be overwritten: values that live only there move.
     pub(super) fn leave_fp_home(&mut self, s_first: usize, s_count: usize) {
-        for s in s_first..s_first + s_count {
-            if s < 32 {
-                let v = self.home_s[s];
-                if !v.is_none() {
-                    self.leave_one(v);
-                    self.home_s[s] = Value::NONE;
-                }
-            }
+        let end = s_first + s_count;
+        for s in s_first..end.min(32) {
+            let v = std::mem::replace(&mut self.home_s[s], Value::NONE);
+            self.leave_one(v, Mem::state(s_disp(s as u8)));
         }
-        let d = s_first / 2;
-        let v = self.home_d[d];
-        if !v.is_none() {
-            self.leave_one(v);
-            self.home_d[d] = Value::NONE;
+        for d in s_first / 2..end.div_ceil(2) {
+            let v = std::mem::replace(&mut self.home_d[d], Value::NONE);
+            self.leave_one(v, Mem::state(d_disp(d as u8)));
+        }
+        for q in s_first / 4..end.div_ceil(4) {
+            let v = std::mem::replace(&mut self.home_q[q], Value::NONE);
+            self.leave_one(v, Mem::state(d_disp(2 * q as u8)));
         }
     }
 
-    /// The home of `v` (if it is a value) is about to be another value's.
-    pub(super) fn keep_apart(&mut self, v: Value) {
-        if !v.is_none() {
-            self.leave_one(v);
+    /// The value `v` (if it is one) may no longer be looked for at `home`, where it still is: it moves to a register
+    /// if it is needed later and nowhere else.
+    pub(super) fn leave_one(&mut self, v: Value, home: Mem) {
+        if v.is_none() || !self.lives_on(v) || self.places[v.index()].xmm != NOWHERE || !self.only_in_xmm(v) {
+            return;
         }
-    }
-
-    fn leave_one(&mut self, v: Value) {
-        if self.lives_on(v) && self.places[v.index()].xmm == NOWHERE {
-            self.xmm(v);
-        }
+        let x = self.alloc_xmm();
+        let load = match self.ty(v) {
+            Type::F32 => Enc::of(0x10).prefix(0xf3),
+            Type::Vec if self.is_wide(v) => Enc::of(0x28),
+            _ => Enc::of(0x7e).prefix(0xf3),
+        };
+        self.asm.op(load, x, home.into());
+        self.occupy_xmm(x, v);
     }
 
     /// Before a call to Rust: scratch and XMM values that are needed later go to memory.

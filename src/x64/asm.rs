@@ -45,6 +45,8 @@ impl Mem {
 pub enum Rm {
     Reg(u8),
     Mem(Mem),
+    /// A 16-byte constant of the block (see [`Asm::constant`]), addressed relative to rip.
+    Pool(u16),
 }
 
 impl From<Mem> for Rm {
@@ -160,6 +162,21 @@ impl Cc {
 /// The assembly buffer.
 pub struct Asm {
     pub ops: VecAssembler<X64Relocation>,
+    /// Constants that the block addresses, each once.
+    pool: Vec<u128>,
+    /// Displacement fields that refer to them.
+    pool_uses: Vec<PoolUse>,
+    /// Bytes that follow the displacement of the instruction being encoded.
+    tail: u8,
+}
+
+/// A displacement field relative to rip.
+struct PoolUse {
+    /// Offset of the field.
+    at: u32,
+    constant: u16,
+    /// Bytes of the instruction behind the field.
+    tail: u8,
 }
 
 impl Default for Asm {
@@ -172,6 +189,37 @@ impl Asm {
     pub fn new() -> Asm {
         Asm {
             ops: VecAssembler::new_with_capacity(0, 1024, 0, 0, 8, 8, 16),
+            pool: Vec::new(),
+            pool_uses: Vec::new(),
+            tail: 0,
+        }
+    }
+
+    /// `value` as a memory operand: it will lie, 16-byte aligned, behind the block's code.
+    pub fn constant(&mut self, value: u128) -> Rm {
+        let k = self.pool.iter().position(|c| *c == value).unwrap_or_else(|| {
+            self.pool.push(value);
+            self.pool.len() - 1
+        });
+        Rm::Pool(k as u16)
+    }
+
+    /// Appends the constants to `bytes`, the whole code of the block, and fills in the displacements that refer to
+    /// them. The pool is empty afterwards.
+    pub fn place_pool(&mut self, bytes: &mut Vec<u8>) {
+        if self.pool.is_empty() {
+            return;
+        }
+        // What lies between is never executed.
+        bytes.resize(bytes.len().next_multiple_of(16), 0xcc);
+        let start = bytes.len() as u32;
+        for value in self.pool.drain(..) {
+            bytes.extend(value.to_le_bytes());
+        }
+        for u in self.pool_uses.drain(..) {
+            let target = start + 16 * u32::from(u.constant);
+            let rel = target.wrapping_sub(u.at + 4 + u32::from(u.tail));
+            bytes[u.at as usize..u.at as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
     }
 
@@ -188,8 +236,24 @@ impl Asm {
         self.ops.dynamic_label(l);
     }
 
-    /// Any instruction of the form `opcode reg, rm`, `imm_len` immediate bytes to follow (they matter for nothing
-    /// here: no operand is relative to rip).
+    /// `opcode reg, rm, imm8`.
+    pub fn op_i(&mut self, e: Enc, reg: u8, rm: Rm, imm: u8) {
+        self.tail = 1;
+        self.op(e, reg, rm);
+        self.tail = 0;
+        self.ops.push(imm);
+    }
+
+    /// `opcode reg, vvvv, rm, imm8`, VEX-encoded.
+    pub fn vex_i(&mut self, e: Enc, reg: u8, vvvv: u8, rm: Rm, imm: u8) {
+        self.tail = 1;
+        self.vex(e, reg, vvvv, rm);
+        self.tail = 0;
+        self.ops.push(imm);
+    }
+
+    /// Any instruction of the form `opcode reg, rm`. If immediate bytes are to follow, `rm` must not be of the pool
+    /// (use [`Asm::op_i`]).
     pub fn op(&mut self, e: Enc, reg: u8, rm: Rm) {
         let (mut rex_b, mut rex_x, mut force) = (0, 0, false);
         match rm {
@@ -211,6 +275,7 @@ impl Asm {
                     rex_x = i >> 3;
                 }
             }
+            Rm::Pool(_) => {}
         }
         if e.prefix != 0 {
             self.ops.push(e.prefix);
@@ -235,6 +300,7 @@ impl Asm {
         let (rex_b, rex_x) = match rm {
             Rm::Reg(r) => (r >> 3, 0),
             Rm::Mem(m) => (m.base.map_or(0, |b| b >> 3), m.index.map_or(0, |(i, _)| i >> 3)),
+            Rm::Pool(_) => (0, 0),
         };
         if let Rm::Mem(m) = rm {
             if m.gs {
@@ -266,6 +332,16 @@ impl Asm {
         let m = match rm {
             Rm::Reg(r) => return self.ops.push(0xc0 | reg << 3 | r & 7),
             Rm::Mem(m) => m,
+            Rm::Pool(constant) => {
+                self.ops.push(reg << 3 | 5);
+                let at = self.pos();
+                self.pool_uses.push(PoolUse {
+                    at,
+                    constant,
+                    tail: self.tail,
+                });
+                return self.ops.push_i32(0);
+            }
         };
         let Some(base) = m.base else {
             // No base: SIB with a 32-bit displacement (the form without SIB is relative to rip).
@@ -313,7 +389,7 @@ impl Asm {
     pub fn mov_rm(&mut self, dst: u8, rm: Rm) {
         match rm {
             Rm::Reg(r) => self.mov_rr(dst, r),
-            Rm::Mem(_) => self.op(Enc::new(0x8b), dst, rm),
+            _ => self.op(Enc::new(0x8b), dst, rm),
         }
     }
 

@@ -319,7 +319,7 @@ impl Emitter<'_> {
         let target = self.rm(a);
         let target = match target {
             Rm::Reg(_) => target,
-            Rm::Mem(_) => Rm::Reg(self.reg(a)),
+            _ => Rm::Reg(self.reg(a)),
         };
         let Rm::Reg(t) = target else { unreachable!() };
         self.row(false, true);

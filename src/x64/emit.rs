@@ -27,6 +27,17 @@ pub struct HostFeatures {
     pub bmi1: bool,
     pub bmi2: bool,
     pub f16c: bool,
+    pub avx2: bool,
+    /// AVX-512 F, VL, BW and DQ together.
+    pub avx512: bool,
+    /// AVX-512 VBMI (byte permutations).
+    pub avx512_vbmi: bool,
+    /// AVX-512 BITALG (population count of bytes).
+    pub avx512_bitalg: bool,
+    pub gfni: bool,
+    pub pclmul: bool,
+    pub aes: bool,
+    pub sha: bool,
 }
 
 impl HostFeatures {
@@ -39,6 +50,17 @@ impl HostFeatures {
             bmi1: std::arch::is_x86_feature_detected!("bmi1"),
             bmi2: std::arch::is_x86_feature_detected!("bmi2"),
             f16c: std::arch::is_x86_feature_detected!("f16c"),
+            avx2: std::arch::is_x86_feature_detected!("avx2"),
+            avx512: std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512vl")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512dq"),
+            avx512_vbmi: std::arch::is_x86_feature_detected!("avx512vbmi"),
+            avx512_bitalg: std::arch::is_x86_feature_detected!("avx512bitalg"),
+            gfni: std::arch::is_x86_feature_detected!("gfni"),
+            pclmul: std::arch::is_x86_feature_detected!("pclmulqdq"),
+            aes: std::arch::is_x86_feature_detected!("aes"),
+            sha: std::arch::is_x86_feature_detected!("sha"),
         }
     }
 }
@@ -67,6 +89,7 @@ pub(super) struct Place {
     /// Scratch register, or NOWHERE.
     pub gpr: u8,
     pub xmm: u8,
+    /// Slot of `CpuState::spill`, or of `CpuState::vspill` if the value is a vector.
     pub spill: u8,
 }
 
@@ -150,11 +173,15 @@ pub(super) struct Emitter<'a> {
     pub home: [Value; 15],
     pub xmm_holds: [Value; 16],
     pub home_s: [Value; 32],
+    /// Doubles and D-form vectors.
     pub home_d: [Value; 32],
+    /// Vectors of which all 128 bits are in the register.
+    pub home_q: [Value; 16],
     pub locked: u16,
     pub xlocked: u16,
     pub next_xmm: u8,
     pub spill_used: u32,
+    pub vspill_used: u32,
     pub flags: FlagState,
     pub label_flags: Vec<Option<FlagState>>,
     pub labels: Vec<DynamicLabel>,
@@ -230,10 +257,12 @@ impl<'a> Emitter<'a> {
             xmm_holds: [Value::NONE; 16],
             home_s: [Value::NONE; 32],
             home_d: [Value::NONE; 32],
+            home_q: [Value::NONE; 16],
             locked: 0,
             xlocked: 0,
             next_xmm: 0,
             spill_used: 0,
+            vspill_used: 0,
             flags: FlagState {
                 eflags: Flags::NONE,
                 mem: Flags::NZCV,
@@ -395,7 +424,8 @@ impl<'a> Emitter<'a> {
             op if op.effects() & effect::CONTROL != 0 => self.control(inst),
             op if (op as u8) < Op::Load8 as u8 => self.int(inst),
             op if (op as u8) < Op::FAdd32 as u8 => self.mem(inst),
-            _ => self.fp(inst),
+            op if (op as u8) < Op::GetV as u8 => self.fp(inst),
+            _ => self.vector(inst),
         }
     }
 
@@ -470,6 +500,7 @@ impl<'a> Emitter<'a> {
             let rel = x.stub.wrapping_sub(x.patch + 4);
             bytes[x.patch as usize..x.patch as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
+        self.asm.place_pool(&mut bytes);
         self.code.bytes = bytes;
         w.last_use = self.last_use;
         w.live_after = self.live_after;

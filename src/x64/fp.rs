@@ -35,6 +35,7 @@ fn fp_loc(rm: Rm) -> FpLoc {
     match rm {
         Rm::Reg(x) => FpLoc::Xmm(x),
         Rm::Mem(m) => FpLoc::State(m.disp),
+        Rm::Pool(_) => unreachable!("constants are loaded into registers before an operation that may trap"),
     }
 }
 
@@ -44,12 +45,12 @@ impl Emitter<'_> {
         let i = inst.imm as usize;
         match inst.op {
             Op::GetS => {
-                self.keep_apart(self.home_s[i]);
-                self.home_s[i] = Value(self.at as u32);
+                let old = std::mem::replace(&mut self.home_s[i], Value(self.at as u32));
+                self.leave_one(old, Mem::state(s_disp(i as u8)));
             }
             Op::GetD => {
-                self.keep_apart(self.home_d[i]);
-                self.home_d[i] = Value(self.at as u32);
+                let old = std::mem::replace(&mut self.home_d[i], Value(self.at as u32));
+                self.leave_one(old, Mem::state(d_disp(i as u8)));
             }
             Op::SetS if self.home_s[i] != inst.a => {
                 let x = self.xmm(inst.a);

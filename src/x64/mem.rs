@@ -21,7 +21,7 @@ impl Emitter<'_> {
     }
 
     /// The memory operand `a + (b << shift) + imm`.
-    fn address(&mut self, a: Value, b: Value, shift: u8, imm: u32) -> Mem {
+    pub(super) fn address(&mut self, a: Value, b: Value, shift: u8, imm: u32) -> Mem {
         let gs = self.opts.based;
         if b.is_none() {
             if let Some(k) = self.imm(a) {

@@ -12,5 +12,6 @@ mod loops;
 mod mem;
 pub mod regs;
 pub mod stubs;
+mod vector;
 
 pub use emit::{HostFeatures, Options, Workspace, compile, compile_with};

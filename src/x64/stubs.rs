@@ -68,6 +68,8 @@ pub enum Helper {
     IntOp = 11,
     /// `Op::ClockCall`, arguments as `FpOp`.
     ClockCall = 12,
+    /// `Op::Vec`, `Op::VecSat` or `Op::VecFp`, packed as for `FpOp`; operands and result are in `vec_args`.
+    VecOp = 13,
 }
 
 /// Displacement from the state pointer of entry `h` of the helper table.
