@@ -4,6 +4,7 @@ use super::runtime::Runtime;
 use crate::cpu::state::CpuState;
 use crate::ir::interp;
 use crate::ir::ops::{Flags, Inst, Op};
+use crate::ir::vector::{Shape, VecOp};
 use crate::softfp::{Mode, Status};
 use crate::x64::stubs::Helper;
 
@@ -11,12 +12,13 @@ type Function = extern "sysv64" fn(&mut CpuState, u64, u64, u64, u64) -> u64;
 
 /// The Rust functions by [`Helper`].
 #[rustfmt::skip]
-const FUNCTIONS: [(Helper, Function); 5] = [
+const FUNCTIONS: [(Helper, Function); 6] = [
     (Helper::FpOp,      fp_op),
     (Helper::GetFpscr,  get_fpscr),
     (Helper::SetFpscr,  set_fpscr),
     (Helper::IntOp,     int_op),
     (Helper::ClockCall, clock_call),
+    (Helper::VecOp,     vec_op),
 ];
 
 /// Fills the table of entry points in `state`.
@@ -70,6 +72,20 @@ extern "sysv64" fn set_fpscr(state: &mut CpuState, _: u64, value: u64, _: u64, _
 /// An integer operation without memory accesses.
 extern "sysv64" fn int_op(state: &mut CpuState, packed: u64, a: u64, b: u64, c: u64) -> u64 {
     interp::eval(&unpack(packed), [a, b, c], state)
+}
+
+/// A vector operation on `vec_args`; the result replaces the first of them.
+extern "sysv64" fn vec_op(state: &mut CpuState, packed: u64, _: u64, _: u64, _: u64) -> u64 {
+    let inst = unpack(packed);
+    let args = state
+        .vec_args
+        .map(|[lo, hi]| u128::from(lo) | u128::from(hi) << 64);
+    if let Some(op) = VecOp::from_aux(inst.aux) {
+        let (result, raised) = interp::vec_op(op, Shape(inst.imm2 as u8), inst.imm, args, state.fpscr);
+        state.fpscr |= raised;
+        state.vec_args[0] = [result as u64, (result >> 64) as u64];
+    }
+    0
 }
 
 /// A clock function of the vDSO.

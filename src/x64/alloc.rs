@@ -8,6 +8,7 @@ use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
 use super::regs::{PINNED, RAX, RCX, RDX, d_disp, disp, s_disp};
 use crate::cpu::state::CpuState;
+use crate::ir::interp::{narrows, widens};
 use crate::ir::ops::{Op, Type, Value, effect};
 use crate::ir::vector::{Shape, VecOp};
 use std::mem::offset_of;
@@ -27,7 +28,7 @@ fn vspill_mem(slot: u8) -> Mem {
 pub(super) enum FpMem {
     /// All of it; 16 aligned bytes if it is a vector.
     Whole(Mem),
-    /// The low 64 bits of a vector, which are all that counts.
+    /// The low 64 bits of a vector, which are all that count.
     Low(Mem),
 }
 
@@ -346,18 +347,11 @@ impl Emitter<'_> {
         let q = Shape(inst.imm2 as u8).is_q();
         match inst.op {
             Op::GetV | Op::LoadV | Op::VDup => q,
-            Op::Vec | Op::VecSat | Op::VecFp => {
-                use VecOp::{FToBf16, FToHalf, HalfToF, MulLong, PolyMulLong, QDMulLong, Widen};
-                use VecOp::{NarrowRShr, NarrowShr, QNarrowRShr, QNarrowRShru, QNarrowShr, QNarrowShru};
-                match VecOp::from_aux(inst.aux) {
-                    Some(Widen | MulLong | PolyMulLong | QDMulLong | HalfToF) => true,
-                    Some(NarrowShr | NarrowRShr | QNarrowShr | QNarrowShru | QNarrowRShr | QNarrowRShru) => {
-                        false
-                    }
-                    Some(FToHalf | FToBf16 | VecOp::High) => false,
-                    _ => q,
-                }
-            }
+            Op::Vec | Op::VecSat | Op::VecFp => match VecOp::from_aux(inst.aux) {
+                Some(VecOp::High) => false,
+                Some(op) => widens(op) || q && !narrows(op),
+                None => q,
+            },
             _ => true,
         }
     }
