@@ -76,6 +76,9 @@ struct Options {
         requires = "reexec"
     )]
     reexec_limits: Vec<u64>,
+    /// Internal: the guest's system call filters are in FD
+    #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
+    reexec_seccomp: Option<i32>,
     /// The program and its arguments, handed to the guest as they are
     #[arg(
         value_name = "PROGRAM [ARGS...]",
@@ -117,9 +120,22 @@ pub struct Config {
     pub reexec: Option<i32>,
     /// With it: the guest's resource limits that the host does not know, as `linux::proc_limits` lists them.
     pub limits: Vec<u64>,
+    /// With it: the descriptor of the guest's system call filters, if it has any.
+    pub seccomp: Option<i32>,
     pub program: OsString,
     /// argv[1..] of the guest.
     pub args: Vec<OsString>,
+}
+
+/// What a guest's execve hands to the `emu` that runs the next program.
+pub struct Handover<'a> {
+    /// Descriptor of the open program.
+    pub program: i32,
+    /// The program as the guest knows it.
+    pub name: &'a OsStr,
+    pub argv: &'a [OsString],
+    /// Descriptor of the guest's system call filters, if it has any (see `linux::seccomp`).
+    pub seccomp: Option<i32>,
 }
 
 /// Parsing ended without a [`Config`].
@@ -179,20 +195,23 @@ impl Config {
             confined: !options.unconfined,
             reexec: options.reexec,
             limits: options.reexec_limits,
+            seccomp: options.reexec_seccomp,
             program,
             args: command.collect(),
         })
     }
 
     /// The command line (argv[0] included) with which a guest's execve runs `emu` again: the same options without
-    /// the environment edits (the guest passes its environment itself), and `program` open as `fd` (-1: by path).
-    /// `argv` is the guest's; where it is empty the new guest's argv[0] is empty, as Linux has it since 5.18. `limits`
-    /// become [`Config::limits`].
-    pub fn reexec_args(&self, fd: i32, program: &OsStr, argv: &[OsString], limits: &[u64]) -> Vec<OsString> {
-        let mut out: Vec<OsString> = vec!["emu".into(), "--reexec".into(), fd.to_string().into()];
+    /// the environment edits (the guest passes its environment itself), and what the guest hands over. Where its argv
+    /// is empty the new guest's argv[0] is empty, as Linux has it since 5.18. `limits` become [`Config::limits`].
+    pub fn reexec_args(&self, next: &Handover<'_>, limits: &[u64]) -> Vec<OsString> {
+        let mut out: Vec<OsString> = vec!["emu".into(), "--reexec".into(), next.program.to_string().into()];
         if !limits.is_empty() {
             let list: Vec<String> = limits.iter().map(u64::to_string).collect();
             out.extend(["--reexec-limits".into(), list.join(",").into()]);
+        }
+        if let Some(fd) = next.seccomp {
+            out.extend(["--reexec-seccomp".into(), fd.to_string().into()]);
         }
         let mut option = |name: &str, value: Option<&OsStr>| {
             out.push(name.into());
@@ -223,10 +242,10 @@ impl Config {
             option(name, None);
         }
         out.push("-0".into());
-        out.push(argv.first().cloned().unwrap_or_default());
+        out.push(next.argv.first().cloned().unwrap_or_default());
         out.push("--".into());
-        out.push(program.to_os_string());
-        out.extend(argv.iter().skip(1).cloned());
+        out.push(next.name.to_os_string());
+        out.extend(next.argv.iter().skip(1).cloned());
         out
     }
 

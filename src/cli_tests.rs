@@ -128,11 +128,18 @@ fn a_reexec_command_line_parses_to_the_same_options() {
         vec!["-sh".into()],
         vec!["=a".into()],
     ] {
-        let args = c.reexec_args(5, OsStr::new("/bin/-sh"), &argv, &[0, u64::MAX]);
+        let next = Handover {
+            program: 5,
+            name: OsStr::new("/bin/-sh"),
+            argv: &argv,
+            seccomp: Some(6),
+        };
+        let args = c.reexec_args(&next, &[0, u64::MAX]);
         let again = Config::parse(args, &|_| None).unwrap();
         c.env.clear();
         c.reexec = Some(5);
         c.limits = vec![0, u64::MAX];
+        c.seccomp = Some(6);
         c.program = "/bin/-sh".into();
         c.argv0 = Some(argv.first().cloned().unwrap_or_default());
         c.args = argv.iter().skip(1).cloned().collect();

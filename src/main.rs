@@ -123,18 +123,21 @@ fn run(config: Config, model: &'static Model) -> ! {
     {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
+    let seccomp = match config.seccomp.map(linux::seccomp::adopt) {
+        Some(None) => fail("--reexec-seccomp: no filters there", cli::EXIT_CANNOT_RUN),
+        Some(Some(state)) => state,
+        None => linux::seccomp::State::default(),
+    };
     let image = Image::new(&start.process, program.argv, env);
     let settings: &'static Settings = Box::leak(Box::new(Settings {
         sysroot: config.sysroot.clone(),
         model,
         strace: config.strace,
         at_exit: if config.stats { report } else { || {} },
-        reexec_args: Box::new(move |fd, program, argv| {
-            config.reexec_args(fd, program, argv, &linux::proc_limits::kept_limits())
-        }),
+        reexec_args: Box::new(move |next| config.reexec_args(next, &linux::proc_limits::kept_limits())),
     }));
     let process = Process::new(settings, image, start.process.sigpage);
-    linux::run(process, machine)
+    linux::run(process, machine, seccomp)
 }
 
 /// The clock functions of the vDSO at guest address `vdso`.

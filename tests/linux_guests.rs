@@ -101,6 +101,11 @@ fn system() {
 }
 
 #[test]
+fn seccomp() {
+    check("seccomp", &TARGETS);
+}
+
+#[test]
 fn newcalls() {
     check("newcalls", &TARGETS);
 }

@@ -8,7 +8,7 @@ use super::path::{self, HostPath, Purpose};
 use super::process::Process;
 use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
-use super::{fs, guest, raw, strace};
+use super::{fs, guest, raw, seccomp, strace};
 
 /// What a handler works on: the thread that made the call.
 pub struct SyscallContext<'a> {
@@ -42,6 +42,12 @@ pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 
 /// Runs system call `nr` of the ARM EABI with r0-r5 in `args`.
 pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> SyscallResult {
+    if seccomp::active(&ctx.task.seccomp)
+        && let Some(end) = seccomp::check(ctx, nr, &args)
+    {
+        strace::refused(nr, &args, end);
+        return end;
+    }
     let Some(row) = table::lookup_arm(nr) else {
         strace::unknown(nr, &args);
         return unknown(nr);

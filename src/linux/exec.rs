@@ -13,11 +13,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::call::SyscallContext;
 use super::errno::{ERESTARTSYS, Errno, SysResult};
 use super::path::translate_bytes;
-use super::process::{Process, Settings};
+use super::process::Process;
 use super::signal::set::SigSet;
 use super::signal::{deliver, host};
-use super::{guest, raw};
+use super::{guest, raw, seccomp};
+use crate::cli::Handover;
+use crate::diag::log::Items;
 use crate::load::{self, Kind, Problem};
+use crate::log_line;
 use crate::mem::{GuestAddr, space};
 
 /// The emulator's own executable, open; -1 before [`open_self`].
@@ -134,7 +137,7 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
         // As Linux since 5.18.
         argv.push(Vec::new());
     }
-    let plan = prepare(ctx.process, dir, path, argv, envp, flags)?;
+    let plan = prepare(ctx, dir, path, argv, envp, flags)?;
     // Kept in the task, not on this stack: see `Task::exec_plan`.
     ctx.task.exec_plan = Some(Box::new(plan));
     let result = go(ctx);
@@ -146,13 +149,14 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
 
 /// Follows scripts to a program and makes the host's arguments.
 fn prepare(
-    process: &Process,
+    ctx: &SyscallContext<'_>,
     dir: i32,
     path: Vec<u8>,
     mut argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
     flags: i32,
 ) -> Result<Plan, Errno> {
+    let process = ctx.process;
     // What the kernel calls the program where it was opened by descriptor.
     let mut name = if path.is_empty() || (dir != libc::AT_FDCWD && path[0] != b'/') {
         let mut name = format!("/dev/fd/{dir}").into_bytes();
@@ -172,7 +176,15 @@ fn prepare(
         match load::identify(&file).map_err(refused)? {
             Kind::Arm32 => {
                 check_program(process, &file)?;
-                return plan_arm(process.settings, file, &name, argv, envp);
+                return plan_arm(ctx, file, &name, argv, envp);
+            }
+            Kind::X86_64 if seccomp::active(&ctx.task.seccomp) => {
+                // Its calls have other numbers than those that the guest's filter knows.
+                log_line!(
+                    Items::UNIMP,
+                    "execve of an x86-64 program under a seccomp filter: EACCES"
+                );
+                return Err(Errno::EACCES);
             }
             Kind::X86_64 => return plan_native(dir, host_path, flags, argv, envp),
             Kind::Script {
@@ -325,7 +337,7 @@ impl Plan {
 }
 
 /// Duplicates a descriptor so that it outlives execve, above those that guests use.
-fn inheritable(fd: i32) -> Result<i32, Errno> {
+pub fn inheritable(fd: i32) -> Result<i32, Errno> {
     // SAFETY: F_DUPFD on a number; the result is a new descriptor.
     unsafe {
         let mut copy = libc::fcntl(fd, libc::F_DUPFD, LOWEST_FD);
@@ -337,7 +349,7 @@ fn inheritable(fd: i32) -> Result<i32, Errno> {
 }
 
 fn plan_arm(
-    settings: &Settings,
+    ctx: &SyscallContext<'_>,
     file: File,
     name: &[u8],
     argv: Vec<Vec<u8>>,
@@ -348,7 +360,15 @@ fn plan_arm(
     let program = inheritable(file.as_raw_fd()).inspect_err(|_| close_all(&inherited))?;
     inherited.push(program);
     let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
-    let command = (settings.reexec_args)(program, OsStr::from_bytes(name), &argv);
+    let seccomp = seccomp::hand_over(&ctx.task.seccomp).inspect_err(|_| close_all(&inherited))?;
+    inherited.extend(seccomp);
+    let handover = Handover {
+        program,
+        name: OsStr::from_bytes(name),
+        argv: &argv,
+        seccomp,
+    };
+    let command = (ctx.process.settings.reexec_args)(&handover);
     let command = command.into_iter().map(OsStringExt::into_vec).collect();
     let plan = Plan::new(command, envp).inspect_err(|_| close_all(&inherited))?;
     Ok(Plan {

@@ -36,6 +36,7 @@ pub mod proc_sched;
 pub mod process;
 pub mod raw;
 pub mod run;
+pub mod seccomp;
 pub mod signal;
 pub mod stat;
 pub mod std_fds;

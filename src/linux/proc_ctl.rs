@@ -2,7 +2,7 @@
 
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::guest;
+use super::{guest, seccomp};
 use crate::diag::log::Items;
 
 /// What an operation's arguments are.
@@ -11,8 +11,9 @@ enum Form {
     Values,
     /// The second is a pointer to this many bytes.
     Pointer(u32),
-    /// The process's seccomp mode: the emulator's own filter is not the guest's.
+    /// The guest's own seccomp; the emulator's filter is not the guest's.
     GetSeccomp,
+    SetSeccomp,
     /// A pointer to a pointer.
     TidAddress,
     /// Names a range of memory: address, length, string.
@@ -54,6 +55,7 @@ fn form(operation: u32) -> Form {
         // PR_SET_NAME, PR_GET_NAME.
         15 | 16 => Form::Pointer(16),
         21 => Form::GetSeccomp,
+        22 => Form::SetSeccomp,
         40 => Form::TidAddress,
         0x5356_4d41 => Form::Vma,
         // Among them unaligned access and FP emulation control, endianness, TSC, PR_SET_MM, vector lengths, tagged
@@ -73,7 +75,8 @@ pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     match form(a[0]) {
         Form::Values => args[1] = a[1].into(),
         Form::Pointer(size) => args[1] = guest::dst(a[1], size)?,
-        Form::GetSeccomp => return Ok(0),
+        Form::GetSeccomp => return Ok(seccomp::mode_number(ctx)),
+        Form::SetSeccomp => return seccomp::set_by_prctl(ctx, a[1], a[2]),
         Form::TidAddress => {
             guest::put(a[1], &ctx.task.clear_child_tid)?;
             return Ok(0);

@@ -40,9 +40,8 @@ pub struct Image {
     pub env_end: u32,
 }
 
-/// Makes the argument vector with which `emu` runs another program: descriptor of the open program (-1: by path),
-/// its path, its argv.
-pub type ReexecArgs = Box<dyn Fn(i32, &OsStr, &[OsString]) -> Vec<OsString> + Send + Sync>;
+/// Makes the argument vector with which `emu` runs another program.
+pub type ReexecArgs = Box<dyn Fn(&crate::cli::Handover<'_>) -> Vec<OsString> + Send + Sync>;
 
 /// What the command line decides about every process of this run.
 pub struct Settings {

@@ -26,13 +26,14 @@ const OABI: std::ops::RangeInclusive<u32> = 0x90_0000..=0x9f_ffff;
 const OABI_BASE: u32 = 0x90_0000;
 
 /// Runs a loaded program from `machine`'s state to its end, on the process's first thread.
-pub fn run(process: &'static Process, mut machine: Box<dyn Machine>) -> ! {
+pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: super::seccomp::State) -> ! {
     inherit::undo_runtime();
     super::std_fds::restore();
     set_name(process);
     // Until the handlers are in place nothing may come in; the mask this process was started with is the guest's.
     let inherited = host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
     let mut task = Task::new(inherited.without(SigSet::UNBLOCKABLE));
+    task.seccomp = seccomp;
     process.add_thread(&task);
     signals::set_signal_sink(super::signal::queue::sink);
     deliver::adopt(&task);

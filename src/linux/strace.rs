@@ -53,6 +53,33 @@ pub fn after(mut line: Vec<String>, row: &Row, args: &[u32; 6], result: SyscallR
     log::line(format_args!("{call:<40} = {}", show_result(row, value)));
 }
 
+/// A call that the guest's own seccomp did not let through.
+pub fn refused(nr: u32, args: &[u32; 6], end: SyscallResult) {
+    if !log::enabled(Items::STRACE) {
+        return;
+    }
+    let row = super::table::lookup_arm(nr);
+    let call = match row {
+        Some(row) => {
+            let shown = each(row, args, |arg, i| show(arg, i, args, None));
+            format!("{} {}({})", tid(), row.name, shown.join(", "))
+        }
+        None => format!(
+            "{} syscall_{nr:#x}({:#x}, {:#x}, {:#x})",
+            tid(),
+            args[0],
+            args[1],
+            args[2]
+        ),
+    };
+    let result = match (end, row) {
+        (SyscallResult::Return(value), Some(row)) => show_result(row, value),
+        (SyscallResult::Return(value), None) => value.to_string(),
+        _ => "?".into(),
+    };
+    log::line(format_args!("{call:<40} = {result} (seccomp)"));
+}
+
 /// A row without handler: a line for `-d unimp` (`--strace` writes its own).
 pub fn unimplemented(row: &Row, args: &[u32; 6]) {
     crate::log_line!(

@@ -44,6 +44,8 @@ pub struct Task {
     /// Status given to exit(2), once it was called.
     pub exit_status: i32,
     pub personality: u32,
+    /// The guest's own system call filters.
+    pub seccomp: super::seccomp::State,
     /// Arguments of a host execve in flight: kept here so that a vfork parent can free what its child allocated in
     /// the memory they shared.
     pub exec_plan: Option<Box<super::exec::Plan>>,
@@ -77,6 +79,7 @@ impl Task {
             host_mask: None,
             exit_status: 0,
             personality: 0,
+            seccomp: super::seccomp::State::default(),
             exec_plan: None,
         }
     }

@@ -60,6 +60,7 @@ pub fn child_task(parent: &Task) -> Task {
     Task {
         altstack: AltStack::default(),
         personality: parent.personality,
+        seccomp: parent.seccomp.clone(),
         ..Task::new(parent.mask)
     }
 }
