@@ -127,8 +127,9 @@ extern "sysv64" fn fp_op(state: &mut CpuState, op: u64, a: u64, b: u64, c: u64) 
     let mode = Mode::from_fpscr(state.fpscr);
     let r = interp::fp_op(inst.op, inst.aux, inst.imm, inst.imm2, a, b, c, mode, &mut status);
     state.fpscr |= status.0;
-    if matches!(inst.op, Op::FCmp32 | Op::FCmp64) {
-        state.fp_cmp = nzcv_to_fp_cmp(r as u32);
+    if let Some(nzcv) = interp::fp_flags(inst.op, r) {
+        state.fp_cmp = nzcv_to_fp_cmp(nzcv);
+        return u64::from(r as u32);
     }
     r
 }

@@ -51,8 +51,9 @@ extern "sysv64" fn fp_op(state: &mut CpuState, packed: u64, a: u64, b: u64, c: u
     let mut status = Status::default();
     let result = interp::fp_op(inst.op, inst.aux, inst.imm, inst.imm2, a, b, c, mode, &mut status);
     state.fpscr |= status.0;
-    if matches!(inst.op, Op::FCmp32 | Op::FCmp64) {
-        state.fp_cmp = crate::cpu::state::nzcv_to_fp_cmp(result as u32);
+    if let Some(nzcv) = interp::fp_flags(inst.op, result) {
+        state.fp_cmp = crate::cpu::state::nzcv_to_fp_cmp(nzcv);
+        return u64::from(result as u32);
     }
     result
 }

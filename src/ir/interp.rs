@@ -7,7 +7,7 @@ use crate::cpu::state::{CpuState, NO_EXCLUSIVE, nzcv_to_fp_cmp};
 use crate::softfp::{Mode, Status};
 use arith::*;
 pub use arith::{advance_it, holds};
-pub use fp::{fp_op, read_fpscr, write_fpscr};
+pub use fp::{fp_flags, fp_op, read_fpscr, write_fpscr};
 use memory::NoMemory;
 pub use memory::{MemFault, Memory};
 use parallel::parallel;
@@ -211,6 +211,9 @@ impl<M: Memory> Run<'_, M> {
         let [a, b, c] = inst.operands().map(|v| self.value(v));
         let result = fp_op(inst.op, inst.aux, inst.imm, inst.imm2, a, b, c, mode, &mut status);
         self.state.fpscr |= status.0;
+        if let Some(nzcv) = fp_flags(inst.op, result) {
+            self.state.fp_cmp = nzcv_to_fp_cmp(nzcv);
+        }
         result
     }
 
@@ -558,13 +561,11 @@ impl<M: Memory> Run<'_, M> {
                 0
             }
 
-            Op::FCmp32 | Op::FCmp64 => {
-                let nzcv = self.fp(inst) as u32;
-                {
-                    self.state.fp_cmp = nzcv_to_fp_cmp(nzcv);
-                    0
-                }
+            Op::FCmp32 | Op::FCmp64 | Op::HalfCmp => {
+                self.fp(inst);
+                0
             }
+            Op::F64ToJs => self.fp(inst) & 0xffff_ffff,
             Op::FAdd32
             | Op::FSub32
             | Op::FMul32
@@ -592,15 +593,33 @@ impl<M: Memory> Run<'_, M> {
             | Op::FixedToF32
             | Op::FixedToF64
             | Op::HalfToF32
-            | Op::F32ToHalf => self.fp(inst),
+            | Op::F32ToHalf
+            | Op::FMinNm32
+            | Op::FMaxNm32
+            | Op::FMinNm64
+            | Op::FMaxNm64
+            | Op::FRint32
+            | Op::FRint64
+            | Op::F32Round
+            | Op::F64Round
+            | Op::HalfToF64
+            | Op::F64ToHalf
+            | Op::Half
+            | Op::F32ToBf16 => self.fp(inst),
+            Op::SelectF32 => u64::from(if holds(inst.cond, self.state.nzcv()) { a } else { b }),
+            Op::SelectF64 => {
+                if holds(inst.cond, self.state.nzcv()) {
+                    a64
+                } else {
+                    b64
+                }
+            }
             Op::BitsToF32 | Op::F32ToBits => a.into(),
             Op::BitsToF64 | Op::F64ToBits => a64,
             Op::FlagsFromFp => {
                 let nzcv = self.state.fp_nzcv();
-                {
-                    self.set_flags(inst.flags, nzcv);
-                    0
-                }
+                self.set_flags(inst.flags, nzcv);
+                0
             }
             Op::GetFpscr => read_fpscr(self.state).into(),
             Op::SetFpscr => {
@@ -641,27 +660,6 @@ impl<M: Memory> Run<'_, M> {
             Op::Trap => {
                 return Ok(Flow::Leave(Exit::Trap {
                     kind: trap(inst.aux),
-                    imm,
-                    pc: self.pc,
-                }));
-            }
-            // No front end forms these yet.
-            Op::FMinNm32
-            | Op::FMaxNm32
-            | Op::FMinNm64
-            | Op::FMaxNm64
-            | Op::FRint32
-            | Op::FRint64
-            | Op::F32Round
-            | Op::F64Round
-            | Op::HalfToF64
-            | Op::F64ToHalf
-            | Op::Half
-            | Op::HalfCmp
-            | Op::SelectF32
-            | Op::SelectF64 => {
-                return Ok(Flow::Leave(Exit::Trap {
-                    kind: Trap::Undefined,
                     imm,
                     pc: self.pc,
                 }));

@@ -436,6 +436,10 @@ ops! {
     Half I32 "i??" FP_TRAP;
     /// Comparison of half-precision values into FPSCR's flags; `aux` 1 raises Invalid for quiet NaNs as well.
     HalfCmp None "ii" FP_TRAP | CONTEXT;
+    /// VJCVT: to a 32-bit integer modulo 2^32, towards zero; FPSCR's Z says whether it was exact, N, C, V are 0.
+    F64ToJs I32 "d" FP_TRAP | CONTEXT;
+    /// bfloat16 in the low 16 bits (FPSCR's rounding and modes apply).
+    F32ToBf16 I32 "s" FP_TRAP;
     /// `cond` ? a : b.
     SelectF32 F32 "ss" READS_COND;
     SelectF64 F64 "dd" READS_COND;

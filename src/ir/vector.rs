@@ -397,7 +397,7 @@ vec_ops! {
     BfMatMul VecFp 3;
     /// BFMLAL: a + even (imm 0) or odd (imm 1) bfloat16 lanes of b * c, fused. Q form.
     BfMlal VecFp 3;
-    /// Four single precision to four bfloat16 (128 bits to the low half); FPSCR's rounding and modes apply.
+    /// Four single precision to four bfloat16 (128 bits to the low half).
     FToBf16 VecFp 1;
 }
 

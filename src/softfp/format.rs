@@ -8,6 +8,8 @@ pub trait Format: Copy + Eq {
     const BITS: u32;
     /// Fraction bits.
     const FRAC: u32;
+    /// IEEE half precision, which has modes of its own.
+    const HALF: bool = Self::BITS == 16;
     /// Exponent bits.
     const EXP: u32 = Self::BITS - 1 - Self::FRAC;
     /// Exponent bias.
@@ -27,6 +29,14 @@ pub trait Format: Copy + Eq {
     const MAX_NORMAL: u64 = Self::INFINITY - 1;
     /// The smallest normal magnitude.
     const MIN_NORMAL: u64 = 1 << Self::FRAC;
+
+    /// 2.0.
+    const TWO: u64 = (Self::BIAS as u64 + 1) << Self::FRAC;
+
+    /// Whether denormals of this format are zeros in arithmetic: FZ16 for half precision, else FZ.
+    fn flush(mode: Mode) -> bool {
+        if Self::HALF { mode.fz16 } else { mode.fz }
+    }
 
     /// The bits, zero-extended.
     fn to_raw(self) -> u64;
@@ -104,14 +114,12 @@ impl Unpacked {
 /// FPUnpack: flushes a denormal single or double to zero under FZ, raising Input Denormal, and a denormal half under
 /// FZ16, raising nothing.
 pub(super) fn unpack<T: Format>(value: T, mode: Mode, status: &mut Status) -> Unpacked {
-    let half = T::BITS == 16;
-    unpack_base(value, if half { mode.fz16 } else { mode.fz }, false, status)
+    unpack_base(value, T::flush(mode), false, status)
 }
 
 /// FPUnpackCV, for conversions: half precision is never flushed and, under AHP, has no infinities and NaNs.
 pub(super) fn unpack_cv<T: Format>(value: T, mode: Mode, status: &mut Status) -> Unpacked {
-    let half = T::BITS == 16;
-    unpack_base(value, mode.fz && !half, mode.ahp && half, status)
+    unpack_base(value, mode.fz && !T::HALF, mode.ahp && T::HALF, status)
 }
 
 fn unpack_base<T: Format>(value: T, flush: bool, alternative: bool, status: &mut Status) -> Unpacked {
@@ -123,7 +131,7 @@ fn unpack_base<T: Format>(value: T, flush: bool, alternative: bool, status: &mut
         if frac == 0 {
             (Class::Zero, 0, 0)
         } else if flush {
-            if T::BITS != 16 {
+            if !T::HALF {
                 status.raise(Status::IDC);
             }
             (Class::Zero, 0, 0)
@@ -213,8 +221,20 @@ pub(super) fn rounds_up(
 ) -> bool {
     match rounding {
         Rounding::Nearest => half.is_gt() || (half.is_eq() && odd),
+        Rounding::NearestAway => half.is_ge(),
+        Rounding::Odd => !exact && !odd,
         Rounding::PlusInf => !exact && !negative,
         Rounding::MinusInf => !exact && negative,
+        Rounding::Zero => false,
+    }
+}
+
+/// Whether a result too large becomes infinite, rather than the largest number.
+pub(super) fn overflows_to_infinity(rounding: Rounding, negative: bool) -> bool {
+    match rounding {
+        Rounding::Nearest | Rounding::NearestAway | Rounding::Odd => true,
+        Rounding::PlusInf => !negative,
+        Rounding::MinusInf => negative,
         Rounding::Zero => false,
     }
 }
@@ -227,14 +247,12 @@ pub(super) fn split(sig: u128, shift: u32) -> (u128, std::cmp::Ordering, bool) {
 
 /// FPRound of `sig * 2^exp`, `sig` not 0. Bit 0 of `sig` may be sticky if `sig` has at least FRAC + 3 bits.
 pub(super) fn round<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, status: &mut Status) -> T {
-    let flush = if T::BITS == 16 { mode.fz16 } else { mode.fz };
-    round_base(negative, exp, sig, flush, false, mode.rounding, status)
+    round_base(negative, exp, sig, T::flush(mode), false, mode.rounding, status)
 }
 
 /// FPRoundCV, for conversions: a half-precision result is never flushed and, under AHP, neither infinite nor NaN.
 pub(super) fn round_cv<T: Format>(negative: bool, exp: i32, sig: u128, mode: Mode, status: &mut Status) -> T {
-    let half = T::BITS == 16;
-    let (flush, alternative) = (mode.fz && !half, mode.ahp && half);
+    let (flush, alternative) = (mode.fz && !T::HALF, mode.ahp && T::HALF);
     round_base(negative, exp, sig, flush, alternative, mode.rounding, status)
 }
 
@@ -279,12 +297,7 @@ fn round_base<T: Format>(
         }
     } else if biased >= u128::from(T::EXP_ONES) {
         status.raise(Status::OFC | Status::IXC);
-        let to_infinity = match rounding {
-            Rounding::Nearest => true,
-            Rounding::PlusInf => !negative,
-            Rounding::MinusInf => negative,
-            Rounding::Zero => false,
-        };
+        let to_infinity = overflows_to_infinity(rounding, negative);
         return with_sign(negative, if to_infinity { T::INFINITY } else { T::MAX_NORMAL });
     }
     if !exact {

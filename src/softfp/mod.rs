@@ -2,22 +2,31 @@
 //! and the trap handler.
 //!
 //! Values are bit patterns and their type chooses the format: `u16` half, `u32` single, `u64` double precision
-//! (see [`Format`]). Every function takes the [`Mode`] that FPSCR selects and accumulates exceptions in a
+//! (see [`Format`]); bfloat16 is apart. Every function takes the [`Mode`] that FPSCR selects and accumulates exceptions in a
 //! [`Status`]. The rules are those of the pseudocode in the Arm ARM (DDI 0406C, A2.7 and DDI 0487, shared
 //! functions `FPUnpack`, `FPProcessNaNs`, `FPRound`): tininess is detected before rounding, a flushed result raises
 //! Underflow alone, a flushed operand raises Input Denormal, trapped exceptions don't exist.
 
 mod arith;
+mod bf16;
 mod convert;
 mod estimate;
 mod format;
+mod minmax;
 
 pub use arith::{abs, add, compare, div, fma, mul, neg, sqrt, sub};
-pub use convert::{f32_to_f64, f32_to_half, f64_to_f32, from_fixed, from_int, half_to_f32, to_fixed, to_int};
-pub use estimate::{unsigned_recip_estimate, unsigned_rsqrt_estimate};
+pub use bf16::{bf16_dot_add, f32_to_bf16};
+pub use convert::{
+    f32_to_f64, f32_to_half, f64_to_f32, f64_to_half, from_fixed, from_int, half_to_f32,
+    half_to_f32_arithmetic, half_to_f64, round_to_integral, to_fixed, to_int, to_javascript,
+};
+pub use estimate::{
+    recip_estimate, recip_step, rsqrt_estimate, rsqrt_step, unsigned_recip_estimate, unsigned_rsqrt_estimate,
+};
 pub use format::Format;
+pub use minmax::{max, max_number, min, min_number};
 
-/// FPSCR.RMode; the discriminant is the encoding.
+/// Rounding; for the modes of FPSCR.RMode the discriminant is the encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum Rounding {
@@ -27,6 +36,10 @@ pub enum Rounding {
     PlusInf = 1,
     MinusInf = 2,
     Zero = 3,
+    /// To nearest, ties away from zero: conversions and rounding to integral only.
+    NearestAway = 4,
+    /// The low bit is set if anything was lost: the dot products of bfloat16 only.
+    Odd = 5,
 }
 
 impl Rounding {
@@ -79,7 +92,7 @@ impl Mode {
 
     /// The control bits at their places in FPSCR.
     pub fn to_fpscr(self) -> u32 {
-        (self.rounding as u32) << 22
+        (self.rounding as u32 & 3) << 22
             | u32::from(self.fz) << 24
             | u32::from(self.dn) << 25
             | u32::from(self.ahp) << 26
