@@ -61,6 +61,9 @@ struct Options {
     /// Translate one guest instruction per block, for tests
     #[arg(long)]
     one_insn_per_block: bool,
+    /// Translate as if the host processor lacked FEATURES, a comma list such as avx512,gfni; for tests
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
+    host_without: Vec<String>,
     /// Leave out the baseline system call filter and the rule for executable memory
     #[arg(long)]
     unconfined: bool,
@@ -115,6 +118,8 @@ pub struct Config {
     pub aslr: bool,
     pub strict_fp: bool,
     pub one_insn_per_block: bool,
+    /// Names of host features not to be used; not checked here.
+    pub host_without: Vec<String>,
     pub confined: bool,
     /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
     pub reexec: Option<i32>,
@@ -192,6 +197,7 @@ impl Config {
             aslr: !options.no_aslr,
             strict_fp: options.strict_fp,
             one_insn_per_block: options.one_insn_per_block,
+            host_without: options.host_without,
             confined: !options.unconfined,
             reexec: options.reexec,
             limits: options.reexec_limits,
@@ -229,6 +235,9 @@ impl Config {
         }
         if let Some(file) = &self.log_file {
             option("-D", Some(file.as_os_str()));
+        }
+        if !self.host_without.is_empty() {
+            option("--host-without", Some(OsStr::new(&self.host_without.join(","))));
         }
         let flags = [
             (self.strace, "--strace"),

@@ -45,6 +45,8 @@ fn all_options() {
         "--no-aslr",
         "--strict-fp",
         "--one-insn-per-block",
+        "--host-without",
+        "avx2,gfni",
         "--unconfined",
         "p",
         "x",
@@ -59,6 +61,7 @@ fn all_options() {
         ("cortex-a8", Items::IN_ASM | Items::EXEC)
     );
     assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined);
+    assert_eq!(c.host_without, ["avx2", "gfni"]);
     assert_eq!(c.argv(), ["zero", "x"]);
     let host = [("B".into(), "old".into()), ("C".into(), "3".into())];
     assert_eq!(

@@ -3,7 +3,7 @@
 use emu::cli::{self, Config, EnvEdit, Found};
 use emu::cpu::model::Model;
 use emu::diag::{log, stats};
-use emu::exec::{self, ClockFunction, ExecConfig};
+use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
 use emu::linux::process::{Image, Process, Settings};
 use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
 use emu::mem::{Space, SpaceConfig};
@@ -46,7 +46,18 @@ fn main() {
             cli::EXIT_USAGE,
         );
     };
-    run(config, model)
+    let without = config.host_without.iter().map(String::as_str);
+    let host = match HostFeatures::detect().without(without) {
+        Ok(host) => host,
+        Err(name) => fail(
+            &format!(
+                "--host-without {name}: there are {}",
+                HostFeatures::NAMES.join(", ")
+            ),
+            cli::EXIT_USAGE,
+        ),
+    };
+    run(config, model, host)
 }
 
 /// A program that is ARM's, open, with the arguments it is to have.
@@ -57,7 +68,7 @@ struct Opened {
     argv: Vec<Vec<u8>>,
 }
 
-fn run(config: Config, model: &'static Model) -> ! {
+fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
     let env = environment(&config);
     let program = match config.reexec.filter(|&fd| fd >= 0) {
         Some(fd) => Opened {
@@ -108,6 +119,7 @@ fn run(config: Config, model: &'static Model) -> ! {
         // Single steps are for looking closely: every flag is right at every instruction.
         precise_flags: config.one_insn_per_block,
         unlinked: config.log.contains(log::Items::EXEC),
+        host,
         clocks: clock_functions(start.process.vdso),
         ..ExecConfig::new(model)
     };

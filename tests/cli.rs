@@ -84,6 +84,7 @@ fn what_cannot_run_is_refused_as_a_shell_would() {
 fn mistakes_on_the_command_line() {
     refused(&[], 125, "PROGRAM");
     refused(&["--cpu", "pentium", "x"], 125, "cortex-a15");
+    refused(&["--host-without", "avx2,sse9", "x"], 125, "sse9: there are avx");
     refused(&["-d", "everything", "x"], 125, "in_asm");
     refused(&["-D", "/no/such/dir/log", "x"], 125, "/no/such/dir/log");
     refused(&["--frobnicate", "x"], 125, "frobnicate");

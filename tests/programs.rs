@@ -103,6 +103,7 @@ fn assembly_guests_check_themselves() {
         &[][..],
         &["--one-insn-per-block"],
         &["--strict-fp"],
+        &["--host-without", "avx,lzcnt,bmi1,bmi2"],
         &["--no-aslr"],
         &["--unconfined"],
     ] {

@@ -22,6 +22,7 @@ use crate::cpu::model::{Features, Model};
 use crate::cpu::state::CpuState;
 pub use crate::lift::ClockFunction;
 use crate::lift::Context;
+pub use crate::x64::HostFeatures;
 use crate::{mem, x64};
 pub use jit::Jit;
 use machine::Machine;
@@ -66,6 +67,8 @@ pub struct ExecConfig {
     pub one_insn: bool,
     /// Blocks are never linked: each is entered from the run loop (`-d exec`).
     pub unlinked: bool,
+    /// The host's features that may be used.
+    pub host: HostFeatures,
     /// Clock functions of the vDSO that are answered without a system call.
     pub clocks: Vec<ClockFunction>,
     /// Where to put code memory; anywhere if not given.
@@ -80,6 +83,7 @@ impl ExecConfig {
             precise_flags: false,
             one_insn: false,
             unlinked: false,
+            host: HostFeatures::detect(),
             clocks: Vec::new(),
             place: None,
         }
@@ -99,7 +103,7 @@ pub fn init(config: &ExecConfig) -> Result<(), InitError> {
     if config.one_insn {
         context.max_insns = 1;
     }
-    let translator = FastTier::new(context, config.soft_fp, config.precise_flags);
+    let translator = FastTier::new(context, config);
     init_with(config, Box::new(translator))
 }
 

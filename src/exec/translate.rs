@@ -1,7 +1,7 @@
 //! From a guest location to host code: fetch, lift, optimise, compile.
 
-use super::FpMode;
 use super::known::{self, AddressSet, LiveFlags, SharedSet};
+use super::{ExecConfig, FpMode};
 use crate::cpu::location::{FpKey, Location};
 use crate::diag::disasm;
 use crate::diag::log::{Items, enabled, line};
@@ -72,12 +72,12 @@ struct Buffers {
 }
 
 impl FastTier {
-    pub fn new(context: Context, soft_fp: bool, precise_flags: bool) -> FastTier {
+    pub fn new(context: Context, config: &ExecConfig) -> FastTier {
         FastTier {
             context,
-            host: HostFeatures::detect(),
-            soft_fp,
-            precise_flags,
+            host: config.host,
+            soft_fp: config.soft_fp,
+            precise_flags: config.precise_flags,
             buffers: Buffers::default(),
             entries: AddressSet::new(),
             live: LiveFlags::new(),

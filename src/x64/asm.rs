@@ -167,7 +167,7 @@ pub struct Asm {
     /// Displacement fields that refer to them.
     pool_uses: Vec<PoolUse>,
     /// Bytes that follow the displacement of the instruction being encoded.
-    tail: u8,
+    pub(super) tail: u8,
 }
 
 /// A displacement field relative to rip.
@@ -295,21 +295,23 @@ impl Asm {
         self.modrm(reg & 7, rm);
     }
 
-    /// The VEX-encoded three-operand form `opcode reg, vvvv, rm`.
+    /// The VEX-encoded three-operand form `opcode reg, vvvv, rm` on 128 bits or a scalar.
     pub fn vex(&mut self, e: Enc, reg: u8, vvvv: u8, rm: Rm) {
+        self.vex_l(e, false, reg, vvvv, rm);
+    }
+
+    /// The same on 256 bits.
+    pub fn vex256(&mut self, e: Enc, reg: u8, vvvv: u8, rm: Rm) {
+        self.vex_l(e, true, reg, vvvv, rm);
+    }
+
+    fn vex_l(&mut self, e: Enc, wide: bool, reg: u8, vvvv: u8, rm: Rm) {
         let (rex_b, rex_x) = match rm {
             Rm::Reg(r) => (r >> 3, 0),
             Rm::Mem(m) => (m.base.map_or(0, |b| b >> 3), m.index.map_or(0, |(i, _)| i >> 3)),
             Rm::Pool(_) => (0, 0),
         };
-        if let Rm::Mem(m) = rm {
-            if m.gs {
-                self.ops.push(0x65);
-            }
-            if m.addr32 {
-                self.ops.push(0x67);
-            }
-        }
+        self.segment(rm);
         let pp = match e.prefix {
             0x66 => 1,
             0xf3 => 2,
@@ -317,7 +319,7 @@ impl Asm {
             _ => 0,
         };
         let (r, x, b) = (reg >> 3 ^ 1, rex_x ^ 1, rex_b ^ 1);
-        let tail = (vvvv ^ 15) << 3 | pp;
+        let tail = (vvvv ^ 15) << 3 | u8::from(wide) << 2 | pp;
         if x == 1 && b == 1 && e.map == 1 && !e.w {
             self.ops.extend(&[0xc5, r << 7 | tail]);
         } else {
@@ -328,7 +330,24 @@ impl Asm {
         self.modrm(reg & 7, rm);
     }
 
+    /// The legacy prefixes that a memory operand needs.
+    pub(super) fn segment(&mut self, rm: Rm) {
+        if let Rm::Mem(m) = rm {
+            if m.gs {
+                self.ops.push(0x65);
+            }
+            if m.addr32 {
+                self.ops.push(0x67);
+            }
+        }
+    }
+
     fn modrm(&mut self, reg: u8, rm: Rm) {
+        self.modrm_scaled(reg, rm, 0);
+    }
+
+    /// ModRM, SIB and displacement; an 8-bit displacement counts units of 2^`scale` bytes (EVEX).
+    pub(super) fn modrm_scaled(&mut self, reg: u8, rm: Rm, scale: u8) {
         let m = match rm {
             Rm::Reg(r) => return self.ops.push(0xc0 | reg << 3 | r & 7),
             Rm::Mem(m) => m,
@@ -350,12 +369,13 @@ impl Asm {
                 .push(m.index.map_or(0x25, |(i, s)| s << 6 | (i & 7) << 3 | 5));
             return self.ops.push_i32(m.disp);
         };
-        let mode = if m.disp == 0 && base & 7 != 5 {
-            0
-        } else if i8::try_from(m.disp).is_ok() {
-            0x40
-        } else {
-            0x80
+        let short = (m.disp & ((1 << scale) - 1) == 0)
+            .then(|| i8::try_from(m.disp >> scale).ok())
+            .flatten();
+        let mode = match short {
+            Some(0) if base & 7 != 5 => 0,
+            Some(_) => 0x40,
+            None => 0x80,
         };
         match m.index {
             None if base & 7 != 4 => self.ops.push(mode | reg << 3 | base & 7),
@@ -364,10 +384,10 @@ impl Asm {
                 .ops
                 .extend(&[mode | reg << 3 | 4, s << 6 | (i & 7) << 3 | base & 7]),
         }
-        match mode {
-            0 => {}
-            0x40 => self.ops.push_i8(m.disp as i8),
-            _ => self.ops.push_i32(m.disp),
+        match (mode, short) {
+            (0, _) => {}
+            (_, Some(d)) => self.ops.push_i8(d),
+            (_, None) => self.ops.push_i32(m.disp),
         }
     }
 

@@ -10,6 +10,7 @@
 
 use super::asm::{Asm, Cc, Enc, Mem, Rm};
 use super::code::{Code, Exit, FlagsAt, Row};
+use super::host::HostFeatures;
 use super::loops::Carried;
 use super::regs::{PINNED, RAX, reg_disp};
 use super::stubs::Helper;
@@ -17,53 +18,6 @@ use crate::diag::stats::{self, EarlyExit};
 use crate::ir::ops::{Block, Flags, Inst, Op, Type, Value, effect};
 use dynasmrt::DynamicLabel;
 use std::sync::atomic::AtomicU64;
-
-/// Host features that change what is emitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct HostFeatures {
-    pub avx: bool,
-    pub fma: bool,
-    pub lzcnt: bool,
-    pub bmi1: bool,
-    pub bmi2: bool,
-    pub f16c: bool,
-    pub avx2: bool,
-    /// AVX-512 F, VL, BW and DQ together.
-    pub avx512: bool,
-    /// AVX-512 VBMI (byte permutations).
-    pub avx512_vbmi: bool,
-    /// AVX-512 BITALG (population count of bytes).
-    pub avx512_bitalg: bool,
-    pub gfni: bool,
-    pub pclmul: bool,
-    pub aes: bool,
-    pub sha: bool,
-}
-
-impl HostFeatures {
-    /// What CPUID shows.
-    pub fn detect() -> HostFeatures {
-        HostFeatures {
-            avx: std::arch::is_x86_feature_detected!("avx"),
-            fma: std::arch::is_x86_feature_detected!("fma"),
-            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
-            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
-            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
-            f16c: std::arch::is_x86_feature_detected!("f16c"),
-            avx2: std::arch::is_x86_feature_detected!("avx2"),
-            avx512: std::arch::is_x86_feature_detected!("avx512f")
-                && std::arch::is_x86_feature_detected!("avx512vl")
-                && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512dq"),
-            avx512_vbmi: std::arch::is_x86_feature_detected!("avx512vbmi"),
-            avx512_bitalg: std::arch::is_x86_feature_detected!("avx512bitalg"),
-            gfni: std::arch::is_x86_feature_detected!("gfni"),
-            pclmul: std::arch::is_x86_feature_detected!("pclmulqdq"),
-            aes: std::arch::is_x86_feature_detected!("aes"),
-            sha: std::arch::is_x86_feature_detected!("sha"),
-        }
-    }
-}
 
 /// How to compile.
 #[derive(Clone, Copy)]

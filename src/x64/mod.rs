@@ -5,8 +5,10 @@ pub mod asm;
 pub mod code;
 mod control;
 mod emit;
+pub mod evex;
 mod flags;
 pub mod fp;
+mod host;
 mod int;
 mod loops;
 mod mem;
@@ -14,4 +16,5 @@ pub mod regs;
 pub mod stubs;
 mod vector;
 
-pub use emit::{HostFeatures, Options, Workspace, compile, compile_with};
+pub use emit::{Options, Workspace, compile, compile_with};
+pub use host::HostFeatures;
