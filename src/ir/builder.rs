@@ -233,6 +233,12 @@ impl Builder {
         self.vd[n]
     }
 
+    /// The whole of the Q register that holds D `i`, where it is at hand and D `i` by itself is not.
+    pub fn known_q(&self, i: u8) -> Option<Value> {
+        let (d, q) = (self.vd[usize::from(i)], self.vq[usize::from(i / 2)]);
+        (d.is_none() && !q.is_none()).then_some(q)
+    }
+
     fn push_get_v(&mut self, i: u8, shape: Shape) -> Value {
         self.push(Inst {
             imm: u32::from(i),

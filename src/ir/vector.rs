@@ -275,6 +275,8 @@ vec_ops! {
     Deinterleave3 Vec 2;
     /// Bytes 0-15 (imm 0, Q form) or 16-23 (imm 1, D form) of structures of three from the low halves of a, b, c.
     Interleave3 Vec 3;
+    /// The lanes of a as structures of imm (2, 4) elements: all first elements, then all second, and so on. Q form.
+    Unzip Vec 1;
     /// Low half of a, then low half of b. Q form.
     Concat Vec 2;
     /// Upper half of a as a D-form value.
@@ -387,15 +389,15 @@ vec_ops! {
     /// Fused a (single precision) + b * c, the half-precision lanes of their low halves; esize 16. A D form uses two
     /// lanes of each (the low 32 bits). Denormal halves are zeros if FPSCR.FZ16 is set, AHP does not matter.
     FMlal VecFp 3;
-    /// Four half to four single precision (low half to 128 bits).
+    /// Four half to four single precision (low half to 128 bits); esize 16, as in FToHalf and FToBf16.
     HalfToF VecFp 1;
     /// Four single to four half precision (128 bits to the low half).
     FToHalf VecFp 1;
-    /// BFDOT on 32-bit lanes: a + pairs of bfloat16 products (pseudocode BFDotAdd).
+    /// BFDOT on 32-bit lanes (esize 32): a + pairs of bfloat16 products (pseudocode BFDotAdd).
     BfDot VecFp 3;
-    /// BFMMLA. Q form.
+    /// BFMMLA. Q form, esize 32.
     BfMatMul VecFp 3;
-    /// BFMLAL: a + even (imm 0) or odd (imm 1) bfloat16 lanes of b * c, fused. Q form.
+    /// BFMLAL: a + even (imm 0) or odd (imm 1) bfloat16 lanes of b * c, fused. Q form, esize 16.
     BfMlal VecFp 3;
     /// Four single precision to four bfloat16 (128 bits to the low half).
     FToBf16 VecFp 1;

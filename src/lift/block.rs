@@ -69,7 +69,6 @@ pub fn ends_block(insn: &Insn, features: Features) -> bool {
         | Insn::Setend { big: true } => true,
         Insn::Coproc { .. } => system::coprocessor_ends(insn, features),
         Insn::Vfp(ref v) => vfp::ends_block(v, features),
-        Insn::Simd(_) => true,
         _ => false,
     }
 }

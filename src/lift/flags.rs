@@ -5,7 +5,7 @@ use super::{Context, block};
 use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::ir::ops::Flags;
-use crate::isa::insn::{AluOp, Decoded, Insn, Operand, Reg, Shift, TestOp, Vfp, VfpSys};
+use crate::isa::insn::{AluOp, Decoded, Insn, Operand, Reg, Shift, TestOp, Vfp, VfpHalf, VfpSys};
 
 /// Flags that the shifter of a logical operation certainly writes. A shift by register leaves C alone for amount 0.
 fn carry_written(src: Operand) -> Flags {
@@ -62,6 +62,9 @@ fn rrx(src: Operand) -> bool {
 pub(crate) fn read(insn: &Insn) -> Flags {
     let carry = match *insn {
         Insn::Mrs { .. } => return Flags::NZCV,
+        Insn::Vfp(Vfp::Select { cond, .. } | Vfp::Half(VfpHalf::Select { cond, .. })) => {
+            return Flags::read_by(cond);
+        }
         Insn::Alu { op, src, .. } => matches!(op, AluOp::Adc | AluOp::Sbc | AluOp::Rsc) || rrx(src),
         Insn::Mov { src, .. } | Insn::Mvn { src, .. } | Insn::Test { src, .. } => rrx(src),
         Insn::Load { addr, .. } | Insn::Store { addr, .. } => matches!(

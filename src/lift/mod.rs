@@ -21,9 +21,17 @@ mod media;
 mod mem;
 mod mul;
 mod multiple;
+mod simd;
+mod simd_fp;
+mod simd_mem;
+mod simd_shift;
 mod system;
 mod vfp;
+mod vfp_half;
 mod vfp_vector;
+
+#[cfg(test)]
+mod simd_tests;
 
 pub use block::{Buffers, translate_block, translate_with};
 pub use clocks::ClockFunction;
@@ -282,7 +290,7 @@ impl Lifter<'_> {
             Coproc { .. } => self.coprocessor(insn),
 
             Vfp(ref vfp) => self.vfp(vfp),
-            Simd(_) => self.undefined(),
+            Simd(ref simd) => self.simd(simd),
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::{Flow, Lifter, vfp_vector};
 use crate::cpu::model::Features;
 use crate::ir::ops::{Flags, Inst, Op, Value};
+use crate::ir::vector::RoundTo;
 use crate::isa::insn::{Reg, Vfp, VfpArith, VfpSys, VfpUnary};
+use crate::isa::simd::Rounding;
 
 /// Whether a VFP instruction ends the block.
 pub(crate) fn ends_block(vfp: &Vfp, features: Features) -> bool {
@@ -14,14 +16,6 @@ pub(crate) fn ends_block(vfp: &Vfp, features: Features) -> bool {
             VfpSys::Mvfr0 | VfpSys::Mvfr1 | VfpSys::Mvfr2 | VfpSys::Fpexc => true,
         },
         Vfp::Msr { reg, .. } => reg != VfpSys::Fpsid || !fpsid_is_readable(features),
-        Vfp::CvtHalf { double: true, .. }
-        | Vfp::Select { .. }
-        | Vfp::MinMaxNm { .. }
-        | Vfp::Rint { .. }
-        | Vfp::CvtRound { .. }
-        | Vfp::CvtJs { .. }
-        | Vfp::CvtBf16 { .. }
-        | Vfp::Half(_) => true,
         _ => false,
     }
 }
@@ -30,6 +24,18 @@ pub(crate) fn ends_block(vfp: &Vfp, features: Features) -> bool {
 /// always are (DDI 0406C B4.1.58; QEMU's translate-vfp.c agrees).
 fn fpsid_is_readable(features: Features) -> bool {
     !features.contains(Features::VFP3)
+}
+
+/// The rounding as operations name it.
+pub(crate) fn round_to(round: Rounding) -> RoundTo {
+    match round {
+        Rounding::NearestAway => RoundTo::NearestAway,
+        Rounding::NearestEven => RoundTo::NearestEven,
+        Rounding::PlusInf => RoundTo::PlusInf,
+        Rounding::MinusInf => RoundTo::MinusInf,
+        Rounding::Zero => RoundTo::Zero,
+        Rounding::Fpscr => RoundTo::Fpscr,
+    }
 }
 
 /// Results of a short vector operation with their destination registers; eight at most.
@@ -146,12 +152,12 @@ impl Lifter<'_> {
         }
     }
 
-    fn s_bits(&mut self, s: u8) -> Value {
+    pub(super) fn s_bits(&mut self, s: u8) -> Value {
         let v = self.b.get_s(s);
         self.b.op1(Op::F32ToBits, v)
     }
 
-    fn set_s_bits(&mut self, s: u8, bits: Value) {
+    pub(super) fn set_s_bits(&mut self, s: u8, bits: Value) {
         let v = self.b.op1(Op::BitsToF32, bits);
         self.b.set_s(s, v);
     }
@@ -247,11 +253,11 @@ impl Lifter<'_> {
             } => self.convert_fixed(to_fixed, double, signed, size, frac, d),
             Vfp::CvtHalf {
                 to_half,
-                double: false,
+                double,
                 top,
                 d,
                 m,
-            } => self.convert_half(to_half, top, d, m),
+            } => self.convert_half(to_half, double, top, d, m),
             Vfp::Load {
                 double,
                 d,
@@ -319,14 +325,67 @@ impl Lifter<'_> {
             } => self.move_lane(to_core, rt, d, index),
             Vfp::Mrs { rt, reg } => return self.vmrs(rt, reg),
             Vfp::Msr { rt, reg } => return self.vmsr(rt, reg),
-            Vfp::CvtHalf { double: true, .. }
-            | Vfp::Select { .. }
-            | Vfp::MinMaxNm { .. }
-            | Vfp::Rint { .. }
-            | Vfp::CvtRound { .. }
-            | Vfp::CvtJs { .. }
-            | Vfp::CvtBf16 { .. }
-            | Vfp::Half(_) => return self.undefined(),
+            Vfp::Select {
+                cond,
+                double,
+                d,
+                n,
+                m,
+            } => {
+                let (a, b) = (self.get_fp(double, n), self.get_fp(double, m));
+                let v = self.b.push(Inst {
+                    a,
+                    b,
+                    cond,
+                    ..Inst::new(Self::width(double, Op::SelectF32, Op::SelectF64))
+                });
+                self.set_fp(double, d, v);
+            }
+            Vfp::MinMaxNm { max, double, d, n, m } => {
+                let op = if max {
+                    Self::width(double, Op::FMaxNm32, Op::FMaxNm64)
+                } else {
+                    Self::width(double, Op::FMinNm32, Op::FMinNm64)
+                };
+                let (vn, vm) = (self.get_fp(double, n), self.get_fp(double, m));
+                let v = self.b.op2(op, vn, vm);
+                self.set_fp(double, d, v);
+            }
+            Vfp::Rint {
+                round,
+                exact,
+                double,
+                d,
+                m,
+            } => {
+                let v = self.get_fp(double, m);
+                let op = Self::width(double, Op::FRint32, Op::FRint64);
+                let v = self.convert(op, v, round_to(round) as u8 | u8::from(exact) << 3);
+                self.set_fp(double, d, v);
+            }
+            Vfp::CvtRound {
+                round,
+                double,
+                signed,
+                d,
+                m,
+            } => {
+                let v = self.get_fp(double, m);
+                let op = Self::width(double, Op::F32Round, Op::F64Round);
+                let v = self.convert(op, v, round_to(round) as u8 | u8::from(signed) << 3);
+                self.set_s_bits(d, v);
+            }
+            Vfp::CvtJs { d, m } => {
+                let v = self.b.get_d(m);
+                let v = self.b.op1(Op::F64ToJs, v);
+                self.set_s_bits(d, v);
+            }
+            Vfp::CvtBf16 { top, d, m } => {
+                let v = self.b.get_s(m);
+                let v = self.b.op1(Op::F32ToBf16, v);
+                self.set_half(d, top, v);
+            }
+            Vfp::Half(ref half) => self.vfp_half(half),
         }
         Flow::Next
     }
@@ -372,22 +431,27 @@ impl Lifter<'_> {
     }
 
     /// VCVTB and VCVTT.
-    fn convert_half(&mut self, to_half: bool, top: bool, d: u8, m: u8) {
+    fn convert_half(&mut self, to_half: bool, double: bool, top: bool, d: u8, m: u8) {
         if to_half {
-            let v = self.b.get_s(m);
-            let half = self.b.op1(Op::F32ToHalf, v);
-            let old = self.s_bits(d);
-            let v = self.b.bfi(old, half, if top { 16 } else { 0 }, 16);
-            self.set_s_bits(d, v);
+            let v = self.get_fp(double, m);
+            let half = self.b.op1(Self::width(double, Op::F32ToHalf, Op::F64ToHalf), v);
+            self.set_half(d, top, half);
         } else {
             let v = self.s_bits(m);
             let v = if top { self.b.op1i(Op::Shr, v, 16) } else { v };
-            let v = self.b.op1(Op::HalfToF32, v);
-            self.b.set_s(d, v);
+            let v = self.b.op1(Self::width(double, Op::HalfToF32, Op::HalfToF64), v);
+            self.set_fp(double, d, v);
         }
     }
 
-    fn vfp_address(&mut self, rn: Reg, offset: i32) -> (Value, i32) {
+    /// The low 16 bits of `v` to one half of S`d`; the other half stays.
+    pub(super) fn set_half(&mut self, d: u8, top: bool, v: Value) {
+        let old = self.s_bits(d);
+        let v = self.b.bfi(old, v, if top { 16 } else { 0 }, 16);
+        self.set_s_bits(d, v);
+    }
+
+    pub(super) fn vfp_address(&mut self, rn: Reg, offset: i32) -> (Value, i32) {
         if rn == Reg::PC {
             let at = self.pc_aligned().wrapping_add_signed(offset);
             (self.b.iconst(at), 0)

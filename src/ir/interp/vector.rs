@@ -264,6 +264,10 @@ fn permutation(op: VecOp, shape: Shape, imm: u32, [a, b, c]: [u128; 3]) -> Optio
                 pick([a, b, c][(at % 3) as usize], at / 3)
             })
         }
+        Unzip => {
+            let per = imm.clamp(1, n);
+            build(n, e, |i| pick(a, i % (n / per) * per + i / (n / per)))
+        }
         Concat => a & LOW | b << 64,
         High => a >> 64,
         _ => return None,
