@@ -33,6 +33,7 @@ fn jumper(target: u32) -> Code {
         }],
         fp_rows: Vec::new(),
         guest_insns: 1,
+        simd_insns: 0,
         hot_bytes: 8,
         early: Vec::new(),
         loop_head: 0,

@@ -96,6 +96,7 @@ pub fn stats() -> &'static Stats {
 struct BlockCount {
     runs: &'static AtomicU64,
     guest_insns: u32,
+    simd_insns: u32,
     code: Box<[u8]>,
     early: Box<[EarlyExit]>,
 }
@@ -140,14 +141,20 @@ pub fn new_run_counter() -> &'static AtomicU64 {
     first
 }
 
-/// Registers the counter of a translated block with its sizes: guest instructions, and the host code that is
-/// executed when nothing exceptional happens. Between the start and the exit taken both are counted as if straight
+/// Registers the counter of a translated block with its sizes: guest instructions, those of Advanced SIMD among them,
+/// and the host code that is executed when nothing exceptional happens. Between the start and the exit taken both are counted as if straight
 /// through, so what a predicated run skips counts as executed.
-pub fn register_block(runs: &'static AtomicU64, guest_insns: u32, code: &[u8], early: &[EarlyExit]) {
+pub fn register_block(
+    runs: &'static AtomicU64,
+    (guest_insns, simd_insns): (u32, u32),
+    code: &[u8],
+    early: &[EarlyExit],
+) {
     let mut blocks = BLOCKS.lock().unwrap_or_else(|e| e.into_inner());
     blocks.push(BlockCount {
         runs,
         guest_insns,
+        simd_insns,
         code: code.into(),
         early: early.into(),
     });
@@ -195,7 +202,7 @@ pub fn report(exit_names: &[&str]) -> String {
         row(&format!("exits: {name}"), counter.get().to_string());
     }
     let blocks = BLOCKS.lock().unwrap_or_else(|e| e.into_inner());
-    let (mut guest, mut host) = (0, 0);
+    let (mut guest, mut host, mut simd) = (0, 0, 0);
     for block in blocks.iter() {
         let runs = block.runs.load(Ordering::Relaxed);
         if runs == 0 {
@@ -214,6 +221,8 @@ pub fn report(exit_names: &[&str]) -> String {
             }
         }
         count(whole, block.guest_insns, &block.code);
+        // Of runs that leave early it is not known how many there were.
+        simd += whole * u64::from(block.simd_insns);
     }
     if guest > 0 {
         row("guest insns executed", guest.to_string());
@@ -221,6 +230,7 @@ pub fn report(exit_names: &[&str]) -> String {
             "  host insns per guest insn",
             format!("{:.2}", ratio(host, guest)),
         );
+        row("  Advanced SIMD at least", simd.to_string());
     }
     out
 }
@@ -241,7 +251,7 @@ mod tests {
             guest_insns: 1,
             host_bytes: 15,
         };
-        register_block(runs, 2, &code, &[early]);
+        register_block(runs, (2, 1), &code, &[early]);
         runs.store(1500, Ordering::Relaxed);
         // 1000 runs of 2 and 5 instructions, 500 of 1 and 2.
         early.taken.store(500, Ordering::Relaxed);
@@ -253,5 +263,10 @@ mod tests {
             .find(|l| l.contains("host insns per guest insn"))
             .expect("ratio line");
         assert!(line.trim_end().ends_with("2.40"), "{line}");
+        let line = text
+            .lines()
+            .find(|l| l.contains("Advanced SIMD"))
+            .expect("the line");
+        assert!(line.trim_end().ends_with(" 1000"), "{line}");
     }
 }

@@ -252,7 +252,7 @@ impl Compile for FastTier {
         let code = &compiled.code;
         if let Some(counter) = compiled.run_counter {
             let hot = &code.bytes[..code.hot_bytes as usize];
-            stats::register_block(counter, code.guest_insns, hot, &code.early);
+            stats::register_block(counter, (code.guest_insns, code.simd_insns), hot, &code.early);
         }
         if enabled(Items::OUT_ASM) {
             line(format_args!(

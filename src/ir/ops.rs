@@ -614,6 +614,8 @@ pub struct Block {
     pub labels: u32,
     /// Guest instructions in it.
     pub guest_insns: u32,
+    /// Advanced SIMD instructions among them, for statistics.
+    pub simd_insns: u32,
     /// Guest address ranges read by decoding: `[start, end)`.
     pub start: u32,
     pub end: u32,

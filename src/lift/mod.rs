@@ -290,7 +290,10 @@ impl Lifter<'_> {
             Coproc { .. } => self.coprocessor(insn),
 
             Vfp(ref vfp) => self.vfp(vfp),
-            Simd(ref simd) => self.simd(simd),
+            Simd(ref simd) => {
+                self.b.block_mut().simd_insns += 1;
+                self.simd(simd)
+            }
         }
     }
 }

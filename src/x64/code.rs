@@ -1,7 +1,7 @@
 //! What the back end hands to the code cache: position-independent bytes, exits to link, side tables.
 
 use crate::diag::stats::EarlyExit;
-use crate::ir::ops::Op;
+use crate::ir::ops::{Block, Op};
 
 /// A compiled block. Its bytes may be placed at any 16-byte aligned address of the arena once the exit
 /// identifiers have been filled in; everything outside the block is reached through the state pointer.
@@ -15,6 +15,8 @@ pub struct Code {
     pub fp_rows: Vec<FpRow>,
     /// Guest instructions translated (for statistics).
     pub guest_insns: u32,
+    /// Advanced SIMD instructions among them.
+    pub simd_insns: u32,
     /// Offset of the second entry of a block that jumps to itself, 0 if it has none: when the block dies, nothing may
     /// come in here either.
     pub loop_head: u32,
@@ -95,8 +97,8 @@ pub struct FpRow {
 }
 
 impl Code {
-    /// Empty code for a block of `guest_insns` instructions, in the memory of this one.
-    pub(super) fn renewed(mut self, guest_insns: u32) -> Code {
+    /// Empty code for `block`, in the memory of this one.
+    pub(super) fn renewed(mut self, block: &Block) -> Code {
         self.bytes.clear();
         self.exits.clear();
         self.rows.clear();
@@ -107,7 +109,8 @@ impl Code {
             exits: self.exits,
             rows: self.rows,
             fp_rows: self.fp_rows,
-            guest_insns,
+            guest_insns: block.guest_insns,
+            simd_insns: block.simd_insns,
             loop_head: 0,
             hot_bytes: 0,
             early: self.early,

@@ -229,7 +229,7 @@ impl<'a> Emitter<'a> {
             pc: 0,
             thumb: false,
             it: 0,
-            code: std::mem::take(&mut w.code).renewed(block.guest_insns),
+            code: std::mem::take(&mut w.code).renewed(block),
             cold: Vec::new(),
             start,
             carried: Vec::new(),
