@@ -239,6 +239,11 @@ impl Builder {
         (d.is_none() && !q.is_none()).then_some(q)
     }
 
+    /// Whether D `i` is at hand as a vector.
+    pub fn knows_v(&self, i: u8) -> bool {
+        !self.vd[usize::from(i)].is_none() || !self.vq[usize::from(i / 2)].is_none()
+    }
+
     fn push_get_v(&mut self, i: u8, shape: Shape) -> Value {
         self.push(Inst {
             imm: u32::from(i),

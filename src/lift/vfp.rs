@@ -3,7 +3,7 @@
 use super::{Flow, Lifter, vfp_vector};
 use crate::cpu::model::Features;
 use crate::ir::ops::{Flags, Inst, Op, Value};
-use crate::ir::vector::RoundTo;
+use crate::ir::vector::{RoundTo, Shape};
 use crate::isa::insn::{Reg, Vfp, VfpArith, VfpSys, VfpUnary};
 use crate::isa::simd::Rounding;
 
@@ -479,9 +479,25 @@ impl Lifter<'_> {
         let span = 4 * i32::from(words);
         let (base, first) = self.vfp_address(rn, if decrement { -span } else { 0 });
         let step = if double { 8 } else { 4 };
-        for i in 0..count {
+        let wide = double && self.has(Features::NEON);
+        let mut next = 0;
+        while next < count {
+            let i = next;
             let disp = first + step * i32::from(i);
             let r = (d + i) & 31;
+            // Two D registers that are one Q register.
+            if wide && r & 1 == 0 && i + 1 < count {
+                next += 2;
+                if load {
+                    let v = self.b.load_v(true, base, disp as u32);
+                    self.b.set_v(r, true, v);
+                } else {
+                    let v = self.b.get_v(r, true);
+                    self.b.store_v(true, base, disp as u32, v);
+                }
+                continue;
+            }
+            next += 1;
             if load {
                 let op = Self::width(double, Op::LoadF32, Op::LoadF64);
                 let v = self.b.load(op, base, Value::NONE, 0, disp);
@@ -527,6 +543,20 @@ impl Lifter<'_> {
     }
 
     fn move_lane(&mut self, to_core: bool, rt: Reg, d: u8, index: u8) {
+        // A lane of a vector: two narrow writes of its register would cost the next wide read a stall.
+        if self.has(Features::NEON) && (!to_core || self.b.knows_v(d)) {
+            let shape = Shape::new(2, false, true);
+            let old = self.b.get_v(d, false);
+            if to_core {
+                let v = self.b.vextract(shape, old, index);
+                self.set(rt, v);
+            } else {
+                let rt = self.reg(rt);
+                let v = self.b.vinsert(shape, old, index, rt);
+                self.b.set_v(d, false, v);
+            }
+            return;
+        }
         if d < 16 {
             let s = 2 * d + (index & 1);
             if to_core {
