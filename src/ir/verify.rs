@@ -1,6 +1,6 @@
 //! Checks that a block keeps the rules of `ops.rs`; run on every block in debug builds and by the tests.
 
-use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Type, effect};
+use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Type, Value, effect};
 use super::vector::{HalfOp, RoundTo, Shape, VecOp};
 use std::fmt;
 
@@ -159,10 +159,8 @@ impl Checker<'_> {
         if !writes {
             return Ok(());
         }
-        let loaded = inst.a.index() >= guest.start
-            && insts
-                .get(inst.a.index())
-                .is_some_and(|i| i.op.effects() & effect::READ != 0 || from_load(insts, i));
+        // Structure loads take a few permutations.
+        let loaded = from_load(insts, inst.a, guest.start, 4);
         match inst.op {
             Op::SetReg if loaded => guest.loaded |= 1 << (inst.imm & 15),
             // The floating-point registers of a multiple load; bit 15 stands for them.
@@ -173,12 +171,27 @@ impl Checker<'_> {
     }
 }
 
-/// Whether `inst` only takes apart or casts a loaded value.
-fn from_load(insts: &[Inst], inst: &Inst) -> bool {
-    matches!(inst.op, Op::Lo | Op::Hi | Op::BitsToF32 | Op::BitsToF64)
-        && insts
-            .get(inst.a.index())
-            .is_some_and(|i| i.op.effects() & effect::READ != 0)
+/// Whether `value` has been loaded since `start`, or is taken apart, put together, moved or cast from what was.
+fn from_load(insts: &[Inst], value: Value, start: usize, steps: u32) -> bool {
+    let Some(inst) = insts.get(value.index()).filter(|_| value.index() >= start) else {
+        return false;
+    };
+    if inst.op.effects() & effect::READ != 0 {
+        return true;
+    }
+    let passes_on = matches!(
+        inst.op,
+        Op::Lo | Op::Hi | Op::Concat | Op::BitsToF32 | Op::BitsToF64
+    ) || matches!(
+        inst.op,
+        Op::VDup | Op::VInsert | Op::VExtract | Op::VToI64 | Op::VFromI64 | Op::Vec
+    );
+    passes_on
+        && steps > 0
+        && inst
+            .operands()
+            .into_iter()
+            .any(|v| from_load(insts, v, start, steps - 1))
 }
 
 /// Immediates, `aux` and flags are in their ranges.
@@ -188,6 +201,7 @@ fn fields(inst: &Inst) -> Result<(), String> {
         return Err(format!("{} can't set {:?}", inst.op.name(), inst.flags - allowed));
     }
     let (imm, imm2) = (inst.imm, inst.imm2);
+    let shape = (imm2 < 16).then_some(Shape(imm2 as u8));
     let ok = match inst.op {
         Op::InsnStart => inst.aux <= 1 && imm2 <= 0xff && imm & 1 == 0,
         Op::GetReg | Op::SetReg => imm < 15,
@@ -212,12 +226,17 @@ fn fields(inst: &Inst) -> Result<(), String> {
         Op::IntToF32 | Op::IntToF64 | Op::FCmp32 | Op::FCmp64 => inst.aux < 2,
         Op::Trap => inst.aux <= Trap::Yield as u8,
         Op::Vec | Op::VecSat | Op::VecFp => VecOp::from_aux(inst.aux).is_some_and(|v| {
-            v.class() == inst.op && inst.operands().iter().filter(|o| !o.is_none()).count() == v.args()
+            v.class() == inst.op
+                && inst.operands().iter().filter(|o| !o.is_none()).count() == v.args()
+                && shape.is_some_and(|s| v.is_valid(s, imm))
         }),
         Op::Half => HalfOp::from_aux(inst.aux)
             .is_some_and(|h| inst.operands().iter().filter(|o| !o.is_none()).count() == h.args()),
         Op::HalfCmp => inst.aux < 2,
-        Op::GetV | Op::SetV => imm < 32 && (!Shape(imm2 as u8).is_q() || imm & 1 == 0),
+        Op::GetV | Op::SetV => shape.is_some_and(|s| imm < 32 && (!s.is_q() || imm & 1 == 0)),
+        Op::LoadV | Op::StoreV => shape.is_some(),
+        Op::VDup => shape.is_some_and(|s| s.esize() <= 32),
+        Op::VExtract | Op::VInsert => shape.is_some_and(|s| s.esize() <= 32 && imm < 128 / s.esize()),
         Op::VToI64 => imm < 2,
         Op::FRint32 | Op::FRint64 | Op::F32Round | Op::F64Round => inst.aux & 7 <= RoundTo::Fpscr as u8,
         _ => true,

@@ -1,7 +1,9 @@
 //! Runs single A32 instructions in qemu-arm, by the guest in `fixtures/softfp`.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+#[path = "../qemu_guest/mod.rs"]
+mod qemu_guest;
+
+use qemu_guest::run_guest;
 
 /// Registers before an instruction; `stub` says which one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,17 +26,6 @@ pub struct Out {
 
 /// What qemu-arm makes of `records`; `code[record.stub]` is the instruction. Panics, saying why, where it can't run.
 pub fn qemu(code: &[u32], records: &[In]) -> Vec<Out> {
-    let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/softfp/onestep");
-    let mut child = Command::new("qemu-arm")
-        .arg(guest)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| {
-            panic!("qemu-arm (package qemu-user, see tools/install-deps) doesn't start: {e}")
-        });
-    let mut to_guest = child.stdin.take().expect("a pipe");
-    let mut from_guest = child.stdout.take().expect("a pipe");
     let mut input = Vec::with_capacity(4 + 4 * code.len() + 48 * records.len());
     input.extend((code.len() as u32).to_le_bytes());
     input.extend(code.iter().flat_map(|word| word.to_le_bytes()));
@@ -43,17 +34,7 @@ pub fn qemu(code: &[u32], records: &[In]) -> Vec<Out> {
         input.extend(words.flat_map(u32::to_le_bytes));
         input.extend(r.d.into_iter().flat_map(u64::to_le_bytes));
     }
-    let mut output = Vec::with_capacity(24 * records.len());
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // The reader notices if the guest ended early.
-            let _ = to_guest.write_all(&input);
-        });
-        from_guest.read_to_end(&mut output).expect("the guest's output");
-    });
-    let status = child.wait().expect("the guest's status");
-    assert!(status.success(), "the guest ended with {status}");
-    assert_eq!(output.len(), 24 * records.len(), "one result for each record");
+    let output = run_guest("onestep", input, 24 * records.len());
     output.chunks_exact(24).map(parse).collect()
 }
 

@@ -1,0 +1,54 @@
+//! Runs short stubs of A32 instructions on vector registers in qemu-arm, by the guest `vecstep` in `fixtures/softfp`.
+
+#[path = "../qemu_guest/mod.rs"]
+mod qemu_guest;
+
+use qemu_guest::run_guest;
+
+/// Four instruction words.
+pub type Stub = [u32; 4];
+
+/// What fills a stub: MOV r0, r0.
+pub const NOP: u32 = 0xe1a0_0000;
+
+/// Registers before a stub; `stub` says which one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct In {
+    pub stub: u32,
+    pub fpscr: u32,
+    pub r2: u32,
+    /// q0 to q3.
+    pub q: [u128; 4],
+}
+
+/// Registers after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Out {
+    pub fpscr: u32,
+    pub r2: u32,
+    /// q0 and q1.
+    pub q: [u128; 2],
+}
+
+/// What qemu-arm -cpu max makes of `records`. Panics, saying why, where it can't run.
+pub fn qemu(stubs: &[Stub], records: &[In]) -> Vec<Out> {
+    let mut input = Vec::with_capacity(4 + 16 * stubs.len() + 80 * records.len());
+    input.extend((stubs.len() as u32).to_le_bytes());
+    input.extend(stubs.iter().flatten().flat_map(|word| word.to_le_bytes()));
+    for r in records {
+        input.extend([r.stub, r.fpscr, r.r2, 0].into_iter().flat_map(u32::to_le_bytes));
+        input.extend(r.q.into_iter().flat_map(u128::to_le_bytes));
+    }
+    let output = run_guest("vecstep", input, 48 * records.len());
+    output.chunks_exact(48).map(parse).collect()
+}
+
+fn parse(bytes: &[u8]) -> Out {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let quad = |at: usize| u128::from_le_bytes(bytes[at..at + 16].try_into().expect("sixteen bytes"));
+    Out {
+        fpscr: word(0),
+        r2: word(4),
+        q: [quad(16), quad(32)],
+    }
+}
