@@ -1,7 +1,7 @@
 """The cases of tools/neon-programs: Debian programs for armhf that choose Advanced SIMD code by what the machine says it has."""
 from programs import Case
 
-PACKAGES = ("busybox-static coreutils dash ffmpeg libjpeg-turbo-progs openssl x264 python3.11 python3-numpy python3-pytest grep sed diffutils "
+PACKAGES = ("busybox-static coreutils dash ffmpeg libjpeg-turbo-progs openssl x264 python3.11 python3-numpy python3-pytest python3-hypothesis grep sed diffutils "
             "libc-bin ncurses-base base-files").split()
 
 # What update-alternatives would have linked.
