@@ -4,6 +4,7 @@ use emu::cpu::cond::Cond;
 use emu::ir::builder::Builder;
 use emu::ir::ops::{Block, Flags, Inst, Op, Trap, Value};
 use emu::ir::print::print;
+use emu::ir::vector::{Shape, VecOp};
 use emu::ir::verify::verify;
 
 /// A block of one guest instruction made by `build`, ending in a jump.
@@ -221,6 +222,131 @@ L0:
     SetD d7, v12
     ExitIf.Hi 0x9001
     Trap Undefined, 0x0
+";
+    assert_eq!(print(&block), expected);
+}
+
+/// An operation on copies of one vector.
+fn vec_inst(v: Value, op: VecOp, shape: Shape, imm: u32) -> Inst {
+    let operand = |i| if i < op.args() { v } else { Value::NONE };
+    Inst {
+        aux: op as u8,
+        a: v,
+        b: operand(1),
+        c: operand(2),
+        imm,
+        imm2: u32::from(shape.0),
+        ..Inst::new(op.class())
+    }
+}
+
+#[test]
+fn vector_fields() {
+    let refused = |op: VecOp, shape: Shape, imm: u32| {
+        let message = refusal(|b| {
+            let v = b.get_v(0, true);
+            b.push(vec_inst(v, op, shape, imm));
+        });
+        assert!(message.contains("is out of range"), "{message}");
+    };
+    let (d, q) = (
+        |size| Shape::new(size, false, false),
+        |size| Shape::new(size, true, false),
+    );
+    refused(VecOp::Mul, d(3), 0);
+    refused(VecOp::Shl, q(1), 16);
+    refused(VecOp::Shr, q(1), 0);
+    refused(VecOp::AesE, d(0), 0);
+    refused(VecOp::Table, d(0), 12);
+    refused(VecOp::Ext, d(0), 8);
+    refused(VecOp::FAdd, q(3), 0);
+    refused(VecOp::FToInt, q(2), 5);
+    let class = refusal(|b| {
+        let v = b.get_v(0, true);
+        b.push(Inst {
+            op: Op::Vec,
+            ..vec_inst(v, VecOp::QAdd, q(2), 0)
+        });
+    });
+    assert!(class.contains("is out of range"), "{class}");
+    let odd = refusal(|b| {
+        b.push(Inst {
+            imm: 1,
+            imm2: u32::from(q(3).0),
+            ..Inst::new(Op::GetV)
+        });
+    });
+    assert!(odd.contains("is out of range"), "{odd}");
+    let double = refusal(|b| {
+        let v = b.get_v(0, true);
+        b.push(Inst {
+            a: v,
+            imm2: u32::from(q(3).0),
+            ..Inst::new(Op::VExtract)
+        });
+    });
+    assert!(double.contains("is out of range"), "{double}");
+}
+
+/// Like VLD2: what was put together from loads may be written between further loads; what was computed from a
+/// register may not.
+#[test]
+fn structures_of_loads_may_be_written_between() {
+    let shape = Shape::new(0, false, false);
+    let vld = |combined_with_register: bool| {
+        verify(&block(|b| {
+            let base = b.get_reg(1);
+            let first = b.load_v(false, base, 0);
+            let second = if combined_with_register {
+                b.get_v(9, false)
+            } else {
+                first
+            };
+            let even = b.vec2(VecOp::UzpEven, shape, 0, second, second);
+            b.set_v(0, false, even);
+            let third = b.load_v(false, base, 8);
+            b.set_v(1, false, third);
+        }))
+    };
+    assert_eq!(vld(false), Ok(()));
+    let message = vld(true).expect_err("a register was written first").to_string();
+    assert!(message.contains("may fault after the context write"), "{message}");
+}
+
+#[test]
+fn vector_text() {
+    let mut b = Builder::new();
+    b.insn_start(0x8000, false, 0);
+    let base = b.get_reg(1);
+    let loaded = b.load_v(true, base, 0x10);
+    let q = b.get_v(4, true);
+    let sum = b.push(Inst {
+        b: q,
+        ..vec_inst(loaded, VecOp::QAdd, Shape::new(1, true, true), 0)
+    });
+    let narrow = b.push(vec_inst(sum, VecOp::NarrowShr, Shape::new(0, false, false), 3));
+    b.set_v(7, false, narrow);
+    let lane = b.push(Inst {
+        a: sum,
+        imm: 5,
+        imm2: u32::from(Shape::new(1, true, true).0),
+        ..Inst::new(Op::VExtract)
+    });
+    b.set_reg(2, lane);
+    b.jump(0x8004);
+    let block = b.finish();
+    assert_eq!(verify(&block), Ok(()));
+    let expected = "\
+0x00008000 A32
+    v1 = GetReg r1
+    v2 = LoadV.128 [v1 + 0x10]
+    v3 = GetV q2
+    v4 = VecSat.QAdd.8xu16 v2, v3
+    v5 = Vec.NarrowShr.8x8 v4, #3
+    SetV d7, v5
+    v7 = VExtract.8xu16 v4[5]
+    SetReg r2, v7
+    Jump 0x8004
 ";
     assert_eq!(print(&block), expected);
 }

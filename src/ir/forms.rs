@@ -123,6 +123,33 @@ impl VecOp {
         shape.0 < 16 && sizes >> shape.log2_bytes() & 1 != 0 && length_fits && self.takes(shape, imm)
     }
 
+    /// Whether the operation looks at the upper 64 bits of operand `i` (0 to 2). Where it doesn't, that half of the
+    /// operand may be anything.
+    pub fn reads_upper(self, shape: Shape, imm: u32, i: usize) -> bool {
+        use VecOp::*;
+        match self {
+            Widen | MulLong | PolyMulLong | QDMulLong | HalfToF | Concat | Interleave3 => false,
+            NarrowShr | NarrowRShr | QNarrowShr | QNarrowShru | QNarrowRShr | QNarrowRShru | FToHalf
+            | FToBf16 | High => true,
+            DupLane => (imm + 1) * shape.esize() > 64,
+            Table => imm > 16 * i as u32 + 8 && i < 2,
+            Deinterleave3 => i == 0,
+            FMlal => shape.is_q() && i == 0,
+            _ => shape.is_q(),
+        }
+    }
+
+    /// Whether the operation defines the upper 64 bits of its value.
+    pub fn writes_upper(self, shape: Shape) -> bool {
+        use VecOp::*;
+        match self {
+            Widen | MulLong | PolyMulLong | QDMulLong | HalfToF => true,
+            NarrowShr | NarrowRShr | QNarrowShr | QNarrowShru | QNarrowRShr | QNarrowRShru | FToHalf
+            | FToBf16 | High => false,
+            _ => shape.is_q(),
+        }
+    }
+
     /// Every valid shape and immediate; where signedness or length have no meaning, their bits are clear.
     pub fn forms(self) -> impl Iterator<Item = (Shape, u32)> {
         let (_, length, sign) = self.form();
@@ -150,6 +177,11 @@ mod tests {
         assert_eq!(count(VecOp::QNarrowShr), 2 * (9 + 17 + 33));
         assert_eq!(count(VecOp::Rev), 2 * (3 + 2 + 1));
         assert_eq!(count(VecOp::Interleave3), 6);
+        // Bytes 8 to 15 of the table are the upper half of its first register.
+        assert!(!VecOp::Table.reads_upper(Shape::new(0, false, false), 8, 0));
+        assert!(VecOp::Table.reads_upper(Shape::new(0, false, false), 24, 0));
+        assert!(!VecOp::Table.reads_upper(Shape::new(0, false, false), 24, 1));
+        assert!(!VecOp::Table.reads_upper(Shape::new(0, false, false), 32, 2));
         assert!(!VecOp::AesE.is_valid(Shape::new(0, false, false), 0));
         assert!(VecOp::Widen.is_valid(Shape::new(0, true, true), 0));
     }

@@ -11,7 +11,7 @@ pub use fp::{fp_flags, fp_op, read_fpscr, write_fpscr};
 use memory::NoMemory;
 pub use memory::{MemFault, Memory};
 use parallel::parallel;
-pub use vector::{QC, narrows, vec_op, widens};
+pub use vector::{QC, vec_op};
 
 mod arith;
 mod crypto;

@@ -1,6 +1,7 @@
 //! Blocks as text, for `-d ir` and for test failures.
 
 use super::ops::{Block, Inst, Op, Sys, Trap, Type, effect};
+use super::vector::{Shape, VecOp};
 use std::fmt::{self, Write};
 
 /// `block` as text, a line for each operation under a line for each guest instruction.
@@ -57,6 +58,13 @@ fn arguments(out: &mut String, inst: &Inst) -> fmt::Result {
         Op::SetReg => write!(out, " r{imm}, {a:?}"),
         Op::GetS => write!(out, " s{imm}"),
         Op::SetS => write!(out, " s{imm}, {a:?}"),
+        Op::GetV => write!(out, " {}", vector_register(inst)),
+        Op::SetV => write!(out, " {}, {a:?}", vector_register(inst)),
+        Op::VConst => write!(out, " {:#x}", u64::from(imm) | u64::from(imm2) << 32),
+        Op::VDup => write!(out, ".{:?} {a:?}", Shape(imm2 as u8)),
+        Op::VExtract => write!(out, ".{:?} {a:?}[{imm}]", Shape(imm2 as u8)),
+        Op::VInsert => write!(out, ".{:?} {a:?}[{imm}], {b:?}", Shape(imm2 as u8)),
+        Op::Vec | Op::VecSat | Op::VecFp => vector(out, inst),
         Op::GetD => write!(out, " d{imm}"),
         Op::SetD => write!(out, " d{imm}, {a:?}"),
         Op::GetSys => write!(out, " {}", sys(imm)),
@@ -78,6 +86,9 @@ fn arguments(out: &mut String, inst: &Inst) -> fmt::Result {
         Op::Ubfx | Op::Sbfx => write!(out, " {a:?}, lsb {imm}, width {imm2}"),
         Op::Bfi => write!(out, " {a:?}, {b:?}, lsb {imm}, width {imm2}"),
         _ if is_access(inst.op) => {
+            if matches!(inst.op, Op::LoadV | Op::StoreV) {
+                write!(out, ".{}", 8 * Shape(imm2 as u8).bytes())?;
+            }
             write!(out, " [{a:?}")?;
             if !b.is_none() {
                 write!(out, " + {b:?}")?;
@@ -113,6 +124,33 @@ fn arguments(out: &mut String, inst: &Inst) -> fmt::Result {
             Ok(())
         }
     }
+}
+
+/// The D or Q register of GetV and SetV.
+fn vector_register(inst: &Inst) -> String {
+    if Shape(inst.imm2 as u8).is_q() {
+        format!("q{}", inst.imm / 2)
+    } else {
+        format!("d{}", inst.imm)
+    }
+}
+
+/// A vector operation: `.Add.4x32 v1, v2`.
+fn vector(out: &mut String, inst: &Inst) -> fmt::Result {
+    match VecOp::from_aux(inst.aux) {
+        Some(op) => write!(out, ".{}", op.name())?,
+        None => write!(out, ".op{}", inst.aux)?,
+    }
+    write!(out, ".{:?}", Shape(inst.imm2 as u8))?;
+    let mut separator = " ";
+    for value in inst.operands().into_iter().filter(|v| !v.is_none()) {
+        write!(out, "{separator}{value:?}")?;
+        separator = ", ";
+    }
+    if inst.imm != 0 {
+        write!(out, "{separator}#{}", inst.imm)?;
+    }
+    Ok(())
 }
 
 /// The signed `imm` of an address, unless it is 0.

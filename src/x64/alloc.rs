@@ -8,7 +8,6 @@ use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
 use super::regs::{PINNED, RAX, RCX, RDX, d_disp, disp, s_disp};
 use crate::cpu::state::CpuState;
-use crate::ir::interp::{narrows, widens};
 use crate::ir::ops::{Op, Type, Value, effect};
 use crate::ir::vector::{Shape, VecOp};
 use std::mem::offset_of;
@@ -344,14 +343,12 @@ impl Emitter<'_> {
     /// Whether the upper half of the vector `v` means anything.
     pub(super) fn is_wide(&self, v: Value) -> bool {
         let inst = &self.block.insts[v.index()];
-        let q = Shape(inst.imm2 as u8).is_q();
+        let shape = Shape(inst.imm2 as u8);
         match inst.op {
-            Op::GetV | Op::LoadV | Op::VDup => q,
-            Op::Vec | Op::VecSat | Op::VecFp => match VecOp::from_aux(inst.aux) {
-                Some(VecOp::High) => false,
-                Some(op) => widens(op) || q && !narrows(op),
-                None => q,
-            },
+            Op::GetV | Op::LoadV | Op::VDup => shape.is_q(),
+            Op::Vec | Op::VecSat | Op::VecFp => {
+                VecOp::from_aux(inst.aux).is_some_and(|op| op.writes_upper(shape))
+            }
             _ => true,
         }
     }

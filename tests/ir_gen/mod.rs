@@ -9,6 +9,9 @@ use emu::ir::builder::Builder;
 use emu::ir::ops::{Block, Flags, Inst, Op, Trap, Type, Value, effect};
 use emu::ir::verify::settable;
 use std::ops::Range;
+use vector::{is_armv8, is_vector};
+
+mod vector;
 
 /// Guest addresses that random accesses mostly use. Whoever runs the blocks maps exactly this, and nothing within
 /// 64 KiB of it.
@@ -26,6 +29,8 @@ pub struct Shape {
     pub fp: bool,
     /// Memory accesses, exclusives among them.
     pub memory: bool,
+    /// Vector operations and, with `fp`, floating-point ones among them and the scalar ones that came with ARMv8.
+    pub vector: bool,
 }
 
 /// The block that `seed` gives in `shape`.
@@ -154,8 +159,8 @@ fn double(random: &mut Random) -> u64 {
 
 struct Generator {
     builder: Builder,
-    /// Values in reach, by type: I32, I64, F32, F64.
-    pools: [Vec<Value>; 4],
+    /// Values in reach, by type: I32, I64, F32, F64, vectors; then vectors whose upper half is defined.
+    pools: [Vec<Value>; 6],
     shape: Shape,
     random: Random,
     /// Address of the next guest instruction.
@@ -175,11 +180,19 @@ impl Generator {
         if self.shape.memory && self.random.below(3) == 0 {
             self.operation(|op| op.effects() & effect::FAULT != 0 || op == Op::Fence);
         }
+        let vector = self.shape.vector;
         for _ in 0..1 + self.random.below(4) {
-            self.operation(|op| op.effects() & (effect::FAULT | effect::CONTROL) == 0);
+            if vector && self.random.below(2) == 0 {
+                self.operation(|op| is_vector(op) && op.effects() & effect::FAULT == 0);
+            } else {
+                self.operation(|op| op.effects() & (effect::FAULT | effect::CONTROL) == 0);
+            }
         }
         for _ in 0..self.random.below(3) {
             self.operation(|op| matches!(op, Op::SetReg | Op::SetS | Op::SetD));
+        }
+        if vector && self.random.below(2) == 0 {
+            self.operation(|op| op == Op::SetV);
         }
         if self.random.below(12) == 0 {
             self.operation(|op| matches!(op, Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero));
@@ -202,7 +215,7 @@ impl Generator {
 
     /// A random operation among the `wanted`.
     fn operation(&mut self, wanted: fn(Op) -> bool) {
-        let fp = self.shape.fp;
+        let (fp, vector) = (self.shape.fp, self.shape.vector);
         let candidates: Vec<Op> = Op::ALL
             .iter()
             .copied()
@@ -217,12 +230,17 @@ impl Generator {
                     Op::SetFpscr,
                     Op::ClockCall,
                 ];
-                !left_out.contains(op) && !is_vector(*op)
+                !left_out.contains(op) && (vector || !is_vector(*op) && !is_armv8(*op))
             })
             .collect();
         let op = self.random.pick(&candidates);
         let mut inst = Inst::new(op);
-        let kinds: Vec<u8> = op.args().bytes().collect();
+        let kinds: Vec<u8> = if is_vector(op) {
+            self.vector_operands(&mut inst);
+            Vec::new()
+        } else {
+            op.args().bytes().collect()
+        };
         for (i, kind) in kinds.into_iter().enumerate() {
             let value = match kind {
                 b'?' if self.random.below(2) == 0 => Value::NONE,
@@ -248,7 +266,9 @@ impl Generator {
         }
         self.fields(&mut inst);
         let value = self.builder.push(inst);
-        if let Some(pool) = pool(op.result()) {
+        if op.result() == Type::Vec {
+            self.pool_vector(&inst, value);
+        } else if let Some(pool) = pool(op.result()) {
             self.pools[pool].push(value);
         }
     }
@@ -322,7 +342,7 @@ impl Generator {
             Op::Swap => inst.imm = 1 << (2 * below(2)),
             Op::CheckAlign => {
                 inst.imm = below(2) * 4;
-                inst.imm2 = (2 << below(3)) - 1;
+                inst.imm2 = (2 << below(5)) - 1;
             }
             Op::F32ToFixed | Op::F64ToFixed | Op::FixedToF32 | Op::FixedToF64 => {
                 inst.imm2 = 16 << below(2);
@@ -340,7 +360,7 @@ impl Generator {
                 inst.aux = random.pick(&kinds) as u8;
                 inst.imm = random.below(256) as u32;
             }
-            _ => {}
+            _ => self.scalar_fields(inst),
         }
         if inst.op.effects() & effect::FAULT != 0 && inst.op != Op::CheckAlign {
             self.address(inst);
@@ -391,11 +411,6 @@ fn is_fp(op: Op) -> bool {
         || matches!(op, Op::FlagsFromFp | Op::GetFpscr | Op::SetFpscr)
 }
 
-/// Advanced SIMD and the ARMv8 additions: no front end forms them yet.
-pub fn is_vector(op: Op) -> bool {
-    (Op::FMinNm32 as u8..=Op::VecFp as u8).contains(&(op as u8))
-}
-
 /// Index of the pool of a type.
 fn pool(ty: Type) -> Option<usize> {
     match ty {
@@ -404,6 +419,7 @@ fn pool(ty: Type) -> Option<usize> {
         Type::I64 => Some(1),
         Type::F32 => Some(2),
         Type::F64 => Some(3),
+        // These have pools of their own.
         Type::Vec => None,
     }
 }

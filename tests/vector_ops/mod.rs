@@ -304,7 +304,7 @@ pub fn case(op: VecOp, shape: Shape, imm: u32) -> Result<Case, &'static str> {
         BfMatMul => (0xfc00_0c40 | NM, dnm),
         BfMlal => (0xfc30_0810 | imm << 6 | NM, dnm),
     };
-    let whole = (is_q || emu::ir::interp::widens(op)) && !emu::ir::interp::narrows(op) && op != High;
+    let whole = op.writes_upper(shape);
     Ok(Case {
         op,
         shape,

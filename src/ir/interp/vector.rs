@@ -41,24 +41,13 @@ pub fn vec_op(op: VecOp, shape: Shape, imm: u32, args: [u128; 3], fpscr: u32) ->
             (value, 0)
         }
     };
-    // Widening forms fill 128 bits whatever the shape says.
-    let whole = shape.is_q() || widens(op);
-    let narrow = narrows(op) || op == VecOp::High;
-    (if whole && !narrow { value } else { value & LOW }, raised)
-}
-
-/// Operations from the low 64 bits to 128.
-pub fn widens(op: VecOp) -> bool {
-    use VecOp::*;
-    matches!(op, Widen | MulLong | PolyMulLong | QDMulLong | HalfToF)
-}
-
-/// Operations from 128 bits to the low 64.
-pub fn narrows(op: VecOp) -> bool {
-    use VecOp::*;
-    matches!(
-        op,
-        NarrowShr | NarrowRShr | QNarrowShr | QNarrowShru | QNarrowRShr | QNarrowRShru | FToHalf | FToBf16
+    (
+        if op.writes_upper(shape) {
+            value
+        } else {
+            value & LOW
+        },
+        raised,
     )
 }
 
