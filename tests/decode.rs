@@ -10,7 +10,7 @@
 )]
 mod decode_support;
 
-use decode_support::report;
+use decode_support::{Set, View, report};
 use emu::cpu::model::{Features, Model, hwcap};
 use emu::isa::insn::*;
 use emu::isa::{a32, t32};
@@ -37,6 +37,95 @@ fn agrees_with_capstone_but_for_the_listed_classes() {
         recorded,
         "counts of fixtures/decode-differences.txt"
     );
+}
+
+/// Every modified immediate of Advanced SIMD (AdvSIMDExpandImm), as capstone expands it.
+#[test]
+fn modified_immediates() {
+    let disassembler = decode_support::capstone::Disassembler::new();
+    for bits in 0..1u32 << 13 {
+        let (op, cmode, imm8) = (bits >> 12, bits >> 8 & 15, bits & 0xff);
+        let low = 0x0080_0010 | (imm8 >> 4 & 7) << 16 | cmode << 8 | op << 5 | imm8 & 15;
+        for word in [low, low | 0x0040_6040] {
+            let top = imm8 >> 7;
+            let words = [
+                (Set::A32, 0xf200_0000 | top << 24 | word),
+                (Set::T32, 0xef00_0000 | top << 28 | word),
+            ];
+            for (set, word) in words {
+                let view = View::of(set, word, Model::max().features, &disassembler);
+                assert!(
+                    view.agrees() && view.ours.is_ok() == (cmode != 15 || op == 0),
+                    "{} {word:#010x}: {:x?}, {}",
+                    set.name(),
+                    view.ours,
+                    view.text
+                );
+            }
+        }
+    }
+}
+
+/// Instructions newer than capstone, against GNU as.
+#[test]
+fn agrees_with_gnu_as() {
+    let listing = include_str!("../fixtures/decode-gas.txt");
+    for line in listing.lines().filter(|l| !l.starts_with('#')) {
+        let (a32, rest) = line.split_once(' ').expect("an A32 word");
+        let (t32, text) = rest.split_once(' ').expect("a T32 word");
+        let word = |hex| u32::from_str_radix(hex, 16).expect("a word");
+        let t32 = word(t32);
+        for insn in [
+            a32_insn(word(a32)).expect(line),
+            t32_insn((t32 >> 16) as u16, t32 as u16).expect(line),
+        ] {
+            let ours = decode_support::simd_text::text(&insn).expect(line);
+            assert_eq!(ours.with_condition(14), text);
+        }
+    }
+}
+
+/// What each model lacks is undefined there: words with the feature that they need.
+#[test]
+fn features_of_models() {
+    let words = [
+        (0xf222_0842, Features::NEON),
+        (0xee40_1b30, Features::NEON),
+        (0xf461_078f, Features::NEON),
+        (0xf3b6_1602, Features::FP16),
+        (0xf201_0c12, Features::VFP4),
+        (0xf3ba_0402, Features::V8),
+        (0xf3b0_0302, Features::AES),
+        (0xf2a1_0e02, Features::PMULL),
+        (0xf202_0c44, Features::SHA1),
+        (0xf302_0c44, Features::SHA2),
+        (0xf211_0d02, Features::FP16_ARITH),
+        (0xee31_0901, Features::FP16_ARITH),
+        (0xfeb0_0a41, Features::FP16_ARITH),
+        (0xf311_0b12, Features::RDM),
+        (0xfc21_0d02, Features::DOTPROD),
+        (0xfc01_0d02, Features::BF16),
+        (0xfca1_0d02, Features::I8MM),
+        (0xfc31_0802, Features::FCMA),
+        (0xfc21_0811, Features::FHM),
+        (0xeeb9_0bc1, Features::JSCVT),
+        (0xfe01_0a01, Features::V8),
+    ];
+    for model in Model::all() {
+        for (word, needs) in words {
+            assert_eq!(
+                a32::decode(word, model.features).is_ok(),
+                model.features.contains(needs),
+                "{word:#010x} on {}",
+                model.name
+            );
+            // D16 and up, without the registers.
+            let small = model.features - Features::D32;
+            if word >> 24 == 0xf2 && word & 0x40 == 0 {
+                assert_eq!(a32::decode(word | 0x0040_0000, small), Err(Undecoded::Undefined));
+            }
+        }
+    }
 }
 
 fn a32_insn(word: u32) -> Result<Insn, Undecoded> {

@@ -37,8 +37,30 @@ bitflags! {
         const SHORT_VECTORS = 1 << 15;
         /// SWP/SWPB.
         const SWP = 1 << 16;
-        /// The processor has Advanced SIMD (not implemented here: decodes as unimplemented instead of undefined).
+        /// Advanced SIMD.
         const NEON = 1 << 17;
+        const AES = 1 << 18;
+        /// VMULL.P64.
+        const PMULL = 1 << 19;
+        const SHA1 = 1 << 20;
+        /// SHA-256.
+        const SHA2 = 1 << 21;
+        /// Half-precision arithmetic (ARMv8.2).
+        const FP16_ARITH = 1 << 22;
+        /// VQRDMLAH, VQRDMLSH (ARMv8.1).
+        const RDM = 1 << 23;
+        /// VSDOT, VUDOT.
+        const DOTPROD = 1 << 24;
+        /// bfloat16 conversions and products.
+        const BF16 = 1 << 25;
+        /// Matrix products of 8-bit integers, dot products of mixed signs.
+        const I8MM = 1 << 26;
+        /// VCADD, VCMLA.
+        const FCMA = 1 << 27;
+        /// VFMAL, VFMSL.
+        const FHM = 1 << 28;
+        /// VJCVT.
+        const JSCVT = 1 << 29;
     }
 }
 
@@ -134,7 +156,19 @@ const CORTEX_A15: Features = V7A
 const MAX: Features = CORTEX_A15
     .union(Features::V8)
     .union(Features::CRC32)
-    .union(Features::SHORT_VECTORS);
+    .union(Features::SHORT_VECTORS)
+    .union(Features::AES)
+    .union(Features::PMULL)
+    .union(Features::SHA1)
+    .union(Features::SHA2)
+    .union(Features::FP16_ARITH)
+    .union(Features::RDM)
+    .union(Features::DOTPROD)
+    .union(Features::BF16)
+    .union(Features::I8MM)
+    .union(Features::FCMA)
+    .union(Features::FHM)
+    .union(Features::JSCVT);
 
 /// HWCAP of `features`. As the kernel does, SWP is announced only where there are no exclusives that replace it
 /// (ARMv6K on); Advanced SIMD is not announced because it isn't implemented.

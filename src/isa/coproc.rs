@@ -1,8 +1,11 @@
 //! Rows that A32 and T32 share bit for bit: cp15 moves and VFP (conditional in A32), and the ARMv8 additions to VFP.
 
-use super::insn::{Insn, Insn::*, Reg, Undecoded, Undecoded::*, Vfp as V, VfpArith::*, VfpSys, VfpUnary};
+use super::insn::{
+    Cond, Insn, Insn::*, Reg, Undecoded, Undecoded::*, Vfp as V, VfpArith::*, VfpSys, VfpUnary,
+};
 use super::operands::*;
 use super::pattern::{Context, Row, rows};
+use super::simd::Rounding;
 use crate::cpu::model::Features;
 
 const V6: Features = Features::V6;
@@ -12,7 +15,7 @@ const VFP2: Features = Features::VFP2;
 const VFP3: Features = Features::VFP3;
 const VFP4: Features = Features::VFP4;
 const FP16: Features = Features::FP16;
-const NEON: Features = Features::NEON;
+const JSCVT: Features = Features::JSCVT;
 
 /// A VFP register number from its four-bit field and its extra bit: `x:v` for doubles (D16 and up need D32), `v:x`
 /// for singles.
@@ -56,16 +59,17 @@ fn unary(op: VfpUnary, z: u32, d: Number, m: Number, cx: Context) -> Result<Insn
     }))
 }
 
-/// VFPExpandImm: the constant of VMOV (immediate).
-fn expand_imm(double: bool, imm8: u32) -> u64 {
+/// VFPExpandImm: the constant of VMOV (immediate) in a format of 16, 32 or 64 bits.
+pub fn expand_imm(bits: u32, imm8: u32) -> u64 {
     let (sign, b, low) = (
         u64::from(imm8 >> 7),
         u64::from(imm8 >> 6 & 1),
         u64::from(imm8 & 0x3f),
     );
-    match double {
-        false => sign << 31 | (1 - b) << 30 | (b * 0x1f) << 25 | low << 19,
-        true => sign << 63 | (1 - b) << 62 | (b * 0xff) << 54 | low << 48,
+    match bits {
+        16 => sign << 15 | (1 - b) << 14 | (b * 3) << 12 | low << 6,
+        32 => sign << 31 | (1 - b) << 30 | (b * 0x1f) << 25 | low << 19,
+        _ => sign << 63 | (1 - b) << 62 | (b * 0xff) << 54 | low << 48,
     }
 }
 
@@ -151,7 +155,50 @@ fn system(load: bool, reg: u32, rt: Reg, cx: Context) -> Result<Insn, Undecoded>
     }))
 }
 
-/// Fixed point conversion. More fraction bits than the size (a negative count) is UNPREDICTABLE and UNDEFINED here.
+/// VRINT.
+fn rint(round: Rounding, exact: bool, z: u32, d: Number, m: Number, cx: Context) -> Result<Insn, Undecoded> {
+    Ok(Vfp(V::Rint {
+        round,
+        exact,
+        double: z == 1,
+        d: vreg(z, d.0, d.1, cx)?,
+        m: vreg(z, m.0, m.1, cx)?,
+    }))
+}
+
+/// VMAXNM, VMINNM.
+fn min_max(max: bool, z: u32, d: Number, n: Number, m: Number, cx: Context) -> Result<Insn, Undecoded> {
+    Ok(Vfp(V::MinMaxNm {
+        max,
+        double: z == 1,
+        d: vreg(z, d.0, d.1, cx)?,
+        n: vreg(z, n.0, n.1, cx)?,
+        m: vreg(z, m.0, m.1, cx)?,
+    }))
+}
+
+/// The condition of VSEL.
+pub fn condition(cc: u32) -> Cond {
+    [Cond::Eq, Cond::Vs, Cond::Ge, Cond::Gt][cc as usize & 3]
+}
+
+/// The rounding of VRINTA, N, P, M and VCVTA, N, P, M.
+pub fn rounding(rm: u32) -> Rounding {
+    use Rounding::*;
+    [NearestAway, NearestEven, PlusInf, MinusInf][rm as usize & 3]
+}
+
+/// Size and fraction bits of a fixed-point conversion. More fraction bits than the size (a negative count) is
+/// UNPREDICTABLE and UNDEFINED here.
+pub fn fixed_size(wide: u32, imm: u32) -> Result<(u8, u8), Undecoded> {
+    let size = if wide == 1 { 32 } else { 16 };
+    match imm > size {
+        true => Err(Unpredictable),
+        false => Ok((size as u8, (size - imm) as u8)),
+    }
+}
+
+/// Fixed-point conversion.
 fn fixed(
     z: u32,
     d: Number,
@@ -161,16 +208,13 @@ fn fixed(
     imm: u32,
     cx: Context,
 ) -> Result<Insn, Undecoded> {
-    let size = if wide == 1 { 32 } else { 16 };
-    if imm > size {
-        return Err(Unpredictable);
-    }
+    let (size, frac) = fixed_size(wide, imm)?;
     Ok(Vfp(V::CvtFixed {
         to_fixed: to_fixed == 1,
         double: z == 1,
         signed: unsigned == 0,
-        size: size as u8,
-        frac: (size - imm) as u8,
+        size,
+        frac,
         d: vreg(z, d.0, d.1, cx)?,
     }))
 }
@@ -204,7 +248,7 @@ pub const VFP: &[Row] = rows! {
     "vfnma"   "cccc 1110 1D01 nnnn dddd 101z N1M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfnma, z, (d, D), (n, N), (m, M), cx);
     "vfma"    "cccc 1110 1D10 nnnn dddd 101z N0M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfma, z, (d, D), (n, N), (m, M), cx);
     "vfms"    "cccc 1110 1D10 nnnn dddd 101z N1M0 mmmm" VFP4 [D n d z N M m; cx] => arith(Vfms, z, (d, D), (n, N), (m, M), cx);
-    "vmov"    "cccc 1110 1D11 iiii dddd 101z 0000 iiii" VFP3 [D i d z; cx] => Vfp(V::MovImm { double: z == 1, d: vreg(z, d, D, cx)?, bits: expand_imm(z == 1, i) });
+    "vmov"    "cccc 1110 1D11 iiii dddd 101z 0000 iiii" VFP3 [D i d z; cx] => Vfp(V::MovImm { double: z == 1, d: vreg(z, d, D, cx)?, bits: expand_imm(32 << z, i) });
     "vmov"    "cccc 1110 1D11 0000 dddd 101z 01M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vmov, z, (d, D), (m, M), cx);
     "vabs"    "cccc 1110 1D11 0000 dddd 101z 11M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vabs, z, (d, D), (m, M), cx);
     "vneg"    "cccc 1110 1D11 0001 dddd 101z 01M0 mmmm" VFP2 [D d z M m; cx] => unary(VfpUnary::Vneg, z, (d, D), (m, M), cx);
@@ -240,22 +284,23 @@ pub const VFP: &[Row] = rows! {
     "vstmdb"  "cccc 1101 0D10 nnnn dddd 101z iiii iiii" VFP2 [D n d z i; cx] => multiple(false, z, (d, D), n, i, (true, 1), cx);
     "vldmdb"  "cccc 1101 0D11 nnnn dddd 101z iiii iiii" VFP2 [D n d z i; cx] => multiple(true, z, (d, D), n, i, (true, 1), cx);
 
-    // ARMv8: rounding to integral, half precision to and from double.
-    "vrint"   "cccc 1110 1-11 0110 ---- 101- -1-0 ----" V8 [] => Unimplemented;
-    "vrint"   "cccc 1110 1-11 0111 ---- 101- 01-0 ----" V8 [] => Unimplemented;
-    "vcvt"    "cccc 1110 1-11 001- ---- 1011 -1-0 ----" V8 [] => Unimplemented;
-    // Advanced SIMD: 8 and 16-bit lanes to and from core registers, VDUP.
-    "vmov"    "cccc 1110 -1-- ---- ---- 1011 ---1 0000" NEON [] => Unimplemented;
-    "vmov"    "cccc 1110 -0-- ---- ---- 1011 --11 0000" NEON [] => Unimplemented;
-    "vdup"    "cccc 1110 1--0 ---- ---- 1011 -0-1 0000" NEON ^1 [] => Unimplemented;
+    // ARMv8.
+    "vcvtb"   "cccc 1110 1D11 0010 dddd 1011 01M0 mmmm" V8 [D d M m; cx] => Vfp(V::CvtHalf { to_half: false, double: true, top: false, d: vreg(1, d, D, cx)?, m: sreg(m, M) });
+    "vcvtt"   "cccc 1110 1D11 0010 dddd 1011 11M0 mmmm" V8 [D d M m; cx] => Vfp(V::CvtHalf { to_half: false, double: true, top: true, d: vreg(1, d, D, cx)?, m: sreg(m, M) });
+    "vcvtb"   "cccc 1110 1D11 0011 dddd 1011 01M0 mmmm" V8 [D d M m; cx] => Vfp(V::CvtHalf { to_half: true, double: true, top: false, d: sreg(d, D), m: vreg(1, m, M, cx)? });
+    "vcvtt"   "cccc 1110 1D11 0011 dddd 1011 11M0 mmmm" V8 [D d M m; cx] => Vfp(V::CvtHalf { to_half: true, double: true, top: true, d: sreg(d, D), m: vreg(1, m, M, cx)? });
+    "vrintr"  "cccc 1110 1D11 0110 dddd 101z 01M0 mmmm" V8 [D d z M m; cx] => rint(Rounding::Fpscr, false, z, (d, D), (m, M), cx);
+    "vrintz"  "cccc 1110 1D11 0110 dddd 101z 11M0 mmmm" V8 [D d z M m; cx] => rint(Rounding::Zero, false, z, (d, D), (m, M), cx);
+    "vrintx"  "cccc 1110 1D11 0111 dddd 101z 01M0 mmmm" V8 [D d z M m; cx] => rint(Rounding::Fpscr, true, z, (d, D), (m, M), cx);
+    "vjcvt"   "cccc 1110 1D11 1001 dddd 1011 11M0 mmmm" JSCVT [D d M m; cx] => Vfp(V::CvtJs { d: sreg(d, D), m: vreg(1, m, M, cx)? });
 };
 
 /// The ARMv8 additions to VFP in the unconditional space.
 #[rustfmt::skip]
 pub const UNCONDITIONAL: &[Row] = rows! {
-    "vsel"    "1111 1110 0--- ---- ---- 101- -0-0 ----" V8 [] => Unimplemented;
-    "vmaxnm"  "1111 1110 1-00 ---- ---- 101- -0-0 ----" V8 [] => Unimplemented;
-    "vminnm"  "1111 1110 1-00 ---- ---- 101- -1-0 ----" V8 [] => Unimplemented;
-    "vrint"   "1111 1110 1-11 10-- ---- 101- 01-0 ----" V8 [] => Unimplemented;
-    "vcvt"    "1111 1110 1-11 11-- ---- 101- -1-0 ----" V8 [] => Unimplemented;
+    "vsel"    "1111 1110 0Dcc nnnn dddd 101z N0M0 mmmm" V8 [D c n d z N M m; cx] => Vfp(V::Select { cond: condition(c), double: z == 1, d: vreg(z, d, D, cx)?, n: vreg(z, n, N, cx)?, m: vreg(z, m, M, cx)? });
+    "vmaxnm"  "1111 1110 1D00 nnnn dddd 101z N0M0 mmmm" V8 [D n d z N M m; cx] => min_max(true, z, (d, D), (n, N), (m, M), cx);
+    "vminnm"  "1111 1110 1D00 nnnn dddd 101z N1M0 mmmm" V8 [D n d z N M m; cx] => min_max(false, z, (d, D), (n, N), (m, M), cx);
+    "vrint"   "1111 1110 1D11 10kk dddd 101z 01M0 mmmm" V8 [D k d z M m; cx] => rint(rounding(k), false, z, (d, D), (m, M), cx);
+    "vcvt"    "1111 1110 1D11 11kk dddd 101z s1M0 mmmm" V8 [D k d z s M m; cx] => Vfp(V::CvtRound { round: rounding(k), double: z == 1, signed: s == 1, d: sreg(d, D), m: vreg(z, m, M, cx)? });
 };

@@ -37,8 +37,6 @@ pub enum Undecoded {
     Undefined,
     /// UNPREDICTABLE, and our decision is to treat it as UNDEFINED.
     Unpredictable,
-    /// Defined by the architecture but not implemented here: SIGILL and a logged line.
-    Unimplemented,
 }
 
 pub type DecodeResult = Result<Decoded, Undecoded>;

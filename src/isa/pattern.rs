@@ -139,7 +139,20 @@ pub struct Row {
     pub priority: u8,
     /// A32: `cccc` in bits 31 to 28, which matches every condition but 1111.
     pub conditional: bool,
+    /// Where the word's bits are, compared with the pattern and with what `build` reads.
+    pub layout: Layout,
     pub build: Build,
+}
+
+/// How the words of a row look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// As the pattern says.
+    Plain,
+    /// T32 of Advanced SIMD data processing: 111x 1111, where the pattern (A32) has 1111 001x.
+    Data,
+    /// T32 of element and structure accesses: 1111 1001, where the pattern has 1111 0100.
+    Access,
 }
 
 /// Priorities are 0 to this.
@@ -164,6 +177,7 @@ impl Row {
             requires,
             priority,
             conditional,
+            layout: Layout::Plain,
             build,
         }
     }
@@ -179,6 +193,44 @@ impl Row {
         }
     }
 
+    /// The T32 row of an A32 row of Advanced SIMD data processing or of an element or structure access.
+    pub const fn simd_in_t32(self) -> Row {
+        let layout = match self.value >> 24 {
+            0xf4 => Layout::Access,
+            _ => Layout::Data,
+        };
+        assert!(self.mask >> 25 == 0x7f && (self.value >> 25 == 0x79 || self.value >> 24 == 0xf4));
+        let (mask, value) = (self.mask & 0x00ff_ffff, self.value & 0x00ff_ffff);
+        let (mask, value) = match layout {
+            Layout::Access => (0xff00_0000 | mask, 0xf900_0000 | value),
+            _ => (
+                0xef00_0000 | (self.mask >> 24 & 1) << 28 | mask,
+                0xef00_0000 | (self.value >> 24 & 1) << 28 | value,
+            ),
+        };
+        Row {
+            mask,
+            value,
+            layout,
+            ..self
+        }
+    }
+
+    /// `word`, which fits the row, with its bits where the pattern has them.
+    #[inline]
+    pub const fn as_pattern(&self, word: u32) -> u32 {
+        let low = word & 0x00ff_ffff;
+        match self.layout {
+            Layout::Plain => word,
+            Layout::Data => 0xf200_0000 | (word >> 28 & 1) << 24 | low,
+            Layout::Access => 0xf400_0000 | low,
+        }
+    }
+
+    const fn is_simd_data(&self) -> bool {
+        matches!(self.layout, Layout::Data)
+    }
+
     /// Whether the row's pattern is 16 bits wide.
     pub fn is_narrow(&self) -> bool {
         pattern_bits(self.pattern) == 16
@@ -189,7 +241,7 @@ impl Row {
         word & self.mask == self.value && !(self.conditional && word >> 28 == 15)
     }
 
-    /// Name and place of every field, in order of first appearance.
+    /// Name and place of every field of the pattern, in order of first appearance (see [`Row::as_pattern`]).
     pub fn fields(&self) -> Vec<(char, Field)> {
         let mut seen: Vec<(char, Field)> = Vec::new();
         for c in self.pattern.chars().filter(char::is_ascii_alphabetic) {
@@ -281,7 +333,10 @@ pub enum Select {
     Conditional,
     Unconditional,
     Narrow,
+    /// 32-bit T32, but for the next.
     Wide,
+    /// 32-bit T32 of Advanced SIMD data processing.
+    WideData,
 }
 
 impl Select {
@@ -290,7 +345,8 @@ impl Select {
             Select::Conditional => row.conditional,
             Select::Unconditional => !row.conditional,
             Select::Narrow => pattern_bits(row.pattern) == 16,
-            Select::Wide => pattern_bits(row.pattern) == 32,
+            Select::Wide => pattern_bits(row.pattern) == 32 && !row.is_simd_data(),
+            Select::WideData => row.is_simd_data(),
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::asm::{Alu, Cc, Enc, Mem, Rm, Sh};
 use super::code::{FpLoc, FpRow};
 use super::emit::{Cold, Emitter, FlagState, SoftArg, SoftDst};
-use super::flags::FP_CMP;
+use super::flags::{FP_CMP, Test};
 use super::regs::{RAX, d_disp, disp, s_disp};
 use super::stubs::Helper;
 use crate::cpu::state::CpuState;
@@ -85,6 +85,9 @@ impl Emitter<'_> {
             F32ToInt | F64ToInt => self.float_to_int(inst),
             IntToF32 | IntToF64 => self.int_to_float(inst),
             F32ToFixed | F64ToFixed | FixedToF32 | FixedToF64 | HalfToF32 | F32ToHalf => self.soft(inst),
+            FMinNm32 | FMaxNm32 | FMinNm64 | FMaxNm64 | FRint32 | FRint64 | F32Round | F64Round
+            | HalfToF64 | F64ToHalf | Half | HalfCmp | F64ToJs | F32ToBf16 => self.soft(inst),
+            SelectF32 | SelectF64 => self.select_fp(inst),
             BitsToF32 | BitsToF64 => {
                 let r = self.reg(inst.a);
                 let x = self.def_xmm();
@@ -358,6 +361,31 @@ impl Emitter<'_> {
         self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
         let e = Enc::of(0x2a).prefix(Self::ss(double));
         self.asm.op(if signed { e } else { e.w() }, dst, Rm::Reg(r));
+    }
+
+    /// `cond` ? a : b.
+    fn select_fp(&mut self, inst: &Inst) {
+        let test = self.test_cond(inst.cond, Flags::NONE);
+        let (xa, xb) = (self.xmm(inst.a), self.xmm(inst.b));
+        let dst = self.def_xmm();
+        // EFLAGS stay as they are.
+        let over = self.asm.new_label();
+        self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
+        match test {
+            Test::Always => return,
+            Test::One(cc) => self.asm.jcc(cc, over),
+            Test::Or(p, q) => {
+                self.asm.jcc(p, over);
+                self.asm.jcc(q, over);
+            }
+            Test::And(p, q) => {
+                let other = self.jcc_over(p.invert());
+                self.asm.jcc(q, over);
+                self.asm.bind(other);
+            }
+        }
+        self.asm.op(Enc::of(0x28), dst, Rm::Reg(xb));
+        self.asm.bind(over);
     }
 
     /// The operation in software.

@@ -5,6 +5,7 @@ pub mod capstone;
 pub mod classes;
 pub mod names;
 pub mod report;
+pub mod simd_text;
 
 use emu::cpu::model::Features;
 use emu::isa::generate::{self, Rng};
@@ -38,6 +39,8 @@ pub struct View {
     pub row: Option<&'static Row>,
     /// Capstone's base mnemonic, `None` where it decodes nothing.
     pub capstone: Option<String>,
+    /// The whole of what it writes.
+    pub text: String,
 }
 
 impl View {
@@ -59,20 +62,32 @@ impl View {
                 capstone.wide(word),
             ),
         };
+        let (capstone, text) = capstone.map(|seen| (seen.name, seen.text)).unzip();
         View {
             set,
             word,
             ours,
             row,
             capstone,
+            text: text.unwrap_or_default(),
         }
     }
 
-    /// Both call it invalid, or both valid by the same mnemonic.
+    /// Both call it invalid, or both valid by the same mnemonic; of Advanced SIMD and ARMv8 VFP every operand agrees.
     pub fn agrees(&self) -> bool {
         match (&self.ours, &self.capstone) {
             (Err(_), None) => true,
-            (Ok(decoded), Some(theirs)) => names::mnemonic(self, decoded) == *theirs,
+            (Ok(decoded), Some(theirs)) => {
+                let texts = simd_text::alternatives(&decoded.insn);
+                match texts.is_empty() {
+                    true => names::mnemonic(self, decoded) == *theirs,
+                    false => {
+                        let cond = if self.set == Set::A32 { self.word >> 28 } else { 14 };
+                        let theirs = simd_text::plain(&self.text);
+                        texts.iter().any(|t| t.with_condition(cond) == theirs)
+                    }
+                }
+            }
             _ => false,
         }
     }
@@ -104,10 +119,8 @@ pub fn words(set: Set, count: usize) -> Box<dyn Iterator<Item = u32>> {
 
 /// Words that we and capstone refuse and QEMU executes: what only QEMU has.
 ///
-/// The FPA coprocessors 1 and 2, which its Linux user mode emulates for the old ABI; bfloat16 and matrix instructions
-/// of ARMv8.6 (coprocessor numbers 8, 12 and 13 under 0xfc to 0xfe), and VCVTB to bfloat16; VMOV of S31 and the register after it; words of the
-/// Advanced SIMD space that capstone refuses.
-/// The 16-bit hints before Thumb-2, too, which the architecture has as UNDEFINED (and later versions of QEMU).
+/// The FPA coprocessors 1 and 2, which its Linux user mode emulates for the old ABI; VMOV of S31 and the register after
+/// it; element and structure accesses in registers past D31. The 16-bit hints before Thumb-2, too, which the architecture has as UNDEFINED (and later versions of QEMU).
 pub fn qemu_only(view: &View, features: Features) -> bool {
     if view.set == Set::T16 && view.word & 0xff0f == 0xbf00 && !features.contains(Features::V6T2) {
         return true;
@@ -116,13 +129,13 @@ pub fn qemu_only(view: &View, features: Features) -> bool {
     if view.ours.is_ok() || view.capstone.is_some() {
         return false;
     }
+    if view.ours == Err(Undecoded::Unpredictable) && view.row.is_some_and(classes::is_simd_access) {
+        return true;
+    }
     match view.set {
         Set::T16 => false,
-        Set::A32 | Set::T32 if view.word & 0x0fbf_0f50 == 0x0eb3_0940 => true,
         Set::A32 if matches!(top, 0xfc..=0xff) && matches!(coprocessor, 1 | 2) => true,
         Set::A32 if top < 0xf0 && matches!(top & 15, 0xc..=0xe) && matches!(coprocessor, 1 | 2) => true,
-        _ if view.ours == Err(Undecoded::Unimplemented) => true,
-        _ if matches!(top, 0xfc..=0xfe) && matches!(coprocessor, 8 | 12 | 13) => true,
         _ => top & 15 == 0xc && view.word & 0x00e0_0fff == 0x0040_0a3f,
     }
 }

@@ -43,11 +43,12 @@ pub fn run(count: usize) -> Report {
                 }
             } else {
                 report.unclassified.push(format!(
-                    "{} {word:#010x}: {:?} (row {}), capstone {:?}",
+                    "{} {word:#010x}: {:?} (row {}), capstone {:?} {}",
                     set.name(),
                     view.ours,
                     view.row.map_or("none", |r| r.name),
-                    view.capstone
+                    view.capstone,
+                    view.text
                 ));
             }
         }

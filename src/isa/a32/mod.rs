@@ -8,9 +8,11 @@ mod media;
 mod memory;
 mod system;
 
+use super::advsimd;
 use super::coproc;
 use super::insn::{Cond, DecodeResult, Decoded, Undecoded};
 use super::pattern::{Context, Field, Index, Row, Select, concat, index_entries};
+use super::vfp_half;
 use crate::cpu::model::Features;
 
 const PARTS: &[&[Row]] = &[
@@ -23,16 +25,28 @@ const PARTS: &[&[Row]] = &[
     coproc::CONDITIONAL,
     coproc::VFP,
     coproc::UNCONDITIONAL,
+    vfp_half::CONDITIONAL,
+    vfp_half::UNCONDITIONAL,
+    advsimd::SAME,
+    advsimd::LONG,
+    advsimd::SCALAR,
+    advsimd::SHIFT,
+    advsimd::MISC,
+    advsimd::MEMORY,
+    advsimd::TRANSFER,
+    advsimd::UNCONDITIONAL,
 ];
 const ROW_COUNT: usize = super::pattern::total(PARTS);
 static ROWS: [Row; ROW_COUNT] = concat(PARTS);
 
-/// The 4096 keys of the first-level lookup: bits 27 to 20 and 7 to 4.
+/// The 4096 keys of the first-level lookup: bits 27 to 20 and 7 to 4; in the unconditional space, which is mostly
+/// Advanced SIMD, bits 27 to 23, 21, 20, 11 to 8 and 6.
+const UNCONDITIONAL_KEY: Field = Field::of("---- kkkk k-kk ---- ---- kkkk -k-- ----", "k");
 const KEY: Field = Field::of("---- kkkk kkkk ---- ---- ---- kkkk ----", "k");
 static CONDITIONAL: Index<4096, { index_entries(&ROWS, Select::Conditional, KEY) }> =
     Index::build(&ROWS, Select::Conditional, KEY);
-static UNCONDITIONAL: Index<4096, { index_entries(&ROWS, Select::Unconditional, KEY) }> =
-    Index::build(&ROWS, Select::Unconditional, KEY);
+static UNCONDITIONAL: Index<4096, { index_entries(&ROWS, Select::Unconditional, UNCONDITIONAL_KEY) }> =
+    Index::build(&ROWS, Select::Unconditional, UNCONDITIONAL_KEY);
 
 /// The instruction table. `Decoded::row` is an index into it.
 pub fn rows() -> &'static [Row] {

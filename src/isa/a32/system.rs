@@ -14,7 +14,6 @@ const V7: Features = Features::V7;
 const DIV: Features = Features::DIV;
 const MP: Features = Features::MP;
 const V8: Features = Features::V8;
-const NEON: Features = Features::NEON;
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = rows! {
@@ -65,7 +64,4 @@ pub const ROWS: &[Row] = rows! {
     // Unallocated memory hints: NOPs from the multiprocessing extensions on.
     "nop"     "1111 0100 -001 ---- ---- ---- ---- ----" MP [] => Preload;
     "nop"     "1111 0110 -001 ---- ---- ---- ---0 ----" MP [] => Preload;
-    // Advanced SIMD.
-    "simd"    "1111 001- ---- ---- ---- ---- ---- ----" NEON [] => Unimplemented;
-    "simd"    "1111 0100 ---0 ---- ---- ---- ---- ----" NEON [] => Unimplemented;
 };

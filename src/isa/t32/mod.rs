@@ -12,9 +12,11 @@ mod memory;
 mod narrow;
 mod system;
 
+use super::advsimd;
 use super::coproc;
 use super::insn::{Cond, DecodeResult, Decoded, Insn, Undecoded};
 use super::pattern::{Context, Field, Index, Row, Select, concat, index_entries, total};
+use super::vfp_half;
 use crate::cpu::model::Features;
 
 const PARTS: &[&[Row]] = &[
@@ -28,6 +30,16 @@ const PARTS: &[&[Row]] = &[
     &in_t32::<{ coproc::CONDITIONAL.len() }>(coproc::CONDITIONAL),
     &in_t32::<{ coproc::VFP.len() }>(coproc::VFP),
     coproc::UNCONDITIONAL,
+    &in_t32::<{ vfp_half::CONDITIONAL.len() }>(vfp_half::CONDITIONAL),
+    vfp_half::UNCONDITIONAL,
+    &advsimd::in_t32::<{ advsimd::SAME.len() }>(advsimd::SAME),
+    &advsimd::in_t32::<{ advsimd::LONG.len() }>(advsimd::LONG),
+    &advsimd::in_t32::<{ advsimd::SCALAR.len() }>(advsimd::SCALAR),
+    &advsimd::in_t32::<{ advsimd::SHIFT.len() }>(advsimd::SHIFT),
+    &advsimd::in_t32::<{ advsimd::MISC.len() }>(advsimd::MISC),
+    &advsimd::in_t32::<{ advsimd::MEMORY.len() }>(advsimd::MEMORY),
+    &in_t32::<{ advsimd::TRANSFER.len() }>(advsimd::TRANSFER),
+    advsimd::UNCONDITIONAL,
 ];
 const ROW_COUNT: usize = total(PARTS);
 static ROWS: [Row; ROW_COUNT] = concat(PARTS);
@@ -47,10 +59,14 @@ const fn in_t32<const N: usize>(rows: &[Row]) -> [Row; N] {
 const NARROW_KEY: Field = Field::of("kkkk kkkk kk-- ----", "k");
 /// 32-bit instructions: bits 28 to 20 of the word, then 15 and 7 to 4.
 const WIDE_KEY: Field = Field::of("---k kkkk kkkk ---- k--- ---- kkkk ----", "k");
+/// Advanced SIMD data processing: bits 23, 21, 20, 11 to 8 and 6.
+const DATA_KEY: Field = Field::of("---- ---- k-kk ---- ---- kkkk -k-- ----", "k");
 static NARROW: Index<1024, { index_entries(&ROWS, Select::Narrow, NARROW_KEY) }> =
     Index::build(&ROWS, Select::Narrow, NARROW_KEY);
 static WIDE: Index<16384, { index_entries(&ROWS, Select::Wide, WIDE_KEY) }> =
     Index::build(&ROWS, Select::Wide, WIDE_KEY);
+static WIDE_DATA: Index<256, { index_entries(&ROWS, Select::WideData, DATA_KEY) }> =
+    Index::build(&ROWS, Select::WideData, DATA_KEY);
 
 /// The instruction table, 16-bit rows first. `Decoded::row` is an index into it.
 pub fn rows() -> &'static [Row] {
@@ -74,6 +90,7 @@ pub fn is_wide(hw1: u16, features: Features) -> bool {
 /// The row that decodes an instruction: a word `hw1 << 16 | hw2` when `wide`, else `hw1`.
 pub fn find(word: u32, wide: bool, features: Features) -> Option<usize> {
     match wide {
+        true if word >> 24 & 15 == 15 => WIDE_DATA.find(&ROWS, word, features),
         true => WIDE.find(&ROWS, word, features),
         false => NARROW.find(&ROWS, word, features),
     }
@@ -90,7 +107,8 @@ pub fn decode(hw1: u16, hw2: u16, in_it: bool, features: Features) -> DecodeResu
         u32::from(hw1)
     };
     let row = find(word, wide, features).ok_or(Undecoded::Undefined)?;
-    let insn = (ROWS[row].build)(word, Context { features, in_it })?;
+    let found = &ROWS[row];
+    let insn = (found.build)(found.as_pattern(word), Context { features, in_it })?;
     let cond = match insn {
         // The conditional forms; the unconditional ones are 11100 and, wide, have bit 12 set.
         Insn::B { .. } if wide && word & 0x1000 == 0 => Cond::from_bits(word >> 22),

@@ -10,7 +10,6 @@ const V5T: Features = Features::V5T;
 const T2: Features = Features::V6T2;
 const V7: Features = Features::V7;
 const DIV: Features = Features::DIV;
-const NEON: Features = Features::NEON;
 
 /// Offset of the 25-bit branches: S:I1:I2:imm10:imm11:0 with I = NOT(J EOR S). `i` is imm10:imm11.
 fn far(s: u32, j1: u32, j2: u32, i: u32) -> i32 {
@@ -64,7 +63,4 @@ pub const ROWS: &[Row] = rows! {
     "rfe"     "1110 1001 10-1 ---- 1100 0000 0000 0000" T2 [] => Undefined;
     "srs"     "1110 1000 00-0 1101 1100 0000 000- ----" T2 [] => Undefined;
     "srs"     "1110 1001 10-0 1101 1100 0000 000- ----" T2 [] => Undefined;
-    // Advanced SIMD.
-    "simd"    "111- 1111 ---- ---- ---- ---- ---- ----" NEON [] => Unimplemented;
-    "simd"    "1111 1001 ---0 ---- ---- ---- ---- ----" NEON [] => Unimplemented;
 };
