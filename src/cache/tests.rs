@@ -35,6 +35,7 @@ fn jumper(target: u32) -> Code {
         guest_insns: 1,
         simd_insns: 0,
         hot_bytes: 8,
+        pool: 14,
         early: Vec::new(),
         loop_head: 0,
     }

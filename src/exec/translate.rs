@@ -260,8 +260,13 @@ impl Compile for FastTier {
                 location.pc,
                 code.bytes.len()
             ));
-            for text in disasm::host(&code.bytes, host) {
+            let (instructions, constants) = code.bytes.split_at(code.pool as usize);
+            for text in disasm::host(instructions, host) {
                 line(format_args!("{text}"));
+            }
+            for (k, c) in constants.as_chunks::<16>().0.iter().enumerate() {
+                let at = host + u64::from(code.pool) + 16 * k as u64;
+                line(format_args!("{at:x}  {:032x}", u128::from_le_bytes(*c)));
             }
         }
         self.buffers.ranges = compiled.ranges;

@@ -332,6 +332,7 @@ impl Emitter<'_> {
         self.home_s = [Value::NONE; 32];
         self.home_d = [Value::NONE; 32];
         self.home_q = [Value::NONE; 16];
+        self.qc_xmm = NOWHERE;
     }
 
     // --- XMM registers ---
@@ -481,6 +482,30 @@ impl Emitter<'_> {
         x
     }
 
+    /// Destination of the last instruction of the current operation, one with a destination apart from its sources:
+    /// it may be the register of any operand that dies here.
+    pub(super) fn def_last(&mut self) -> u8 {
+        let hint = self.xmm_hint[self.at];
+        if hint != NOWHERE {
+            let v = self.xmm_holds[usize::from(hint)];
+            if !v.is_none() && !self.lives_on(v) {
+                self.xmm_holds[usize::from(hint)] = Value::NONE;
+                self.places[v.index()].xmm = NOWHERE;
+            } else if !v.is_none() || self.xlocked & 1 << hint != 0 {
+                return self.def_xmm();
+            }
+            self.evict_xmm(hint);
+            self.occupy_xmm(hint, Value(self.at as u32));
+            return hint;
+        }
+        for v in self.block.insts[self.at].operands() {
+            if !v.is_none() && self.places[v.index()].xmm != NOWHERE && !self.lives_on(v) {
+                return self.def_xmm_over(v);
+            }
+        }
+        self.def_xmm()
+    }
+
     /// Whether XMM register `x` may be the destination: what it holds, if anything, is needed no later than this
     /// instruction, which has a form with a separate destination. Fused multiply-add has none (its addend is copied
     /// there first), and its software path still reads the operands.
@@ -489,7 +514,11 @@ impl Emitter<'_> {
         let op = self.block.insts[self.at].op;
         let scalar = op.effects() & effect::FP_TRAP != 0 && !matches!(op, Op::FMa32 | Op::FMa64 | Op::VecFp);
         let three_operands = self.opts.host.avx && scalar;
-        v.is_none() || !self.lives_on(v) && (three_operands || self.xlocked & 1 << x == 0)
+        let unlocked = self.xlocked & 1 << x == 0;
+        if v.is_none() {
+            return unlocked;
+        }
+        !self.lives_on(v) && (three_operands || unlocked)
     }
 
     /// A free XMM register, locked.
@@ -504,12 +533,11 @@ impl Emitter<'_> {
                 }
                 let v = self.xmm_holds[usize::from(x)];
                 let needed = !v.is_none() && self.last_use[v.index()] >= self.at as u32;
-                if needed && (pass == 0 || pass == 1 && self.only_in_xmm(v)) {
+                if needed && (pass == 0 || pass == 1 && self.only_in_xmm(v)) || pass == 0 && x == self.qc_xmm
+                {
                     continue;
                 }
-                if !v.is_none() {
-                    self.evict_xmm(x);
-                }
+                self.evict_xmm(x);
                 self.xlocked |= 1 << x;
                 return x;
             }
@@ -523,6 +551,10 @@ impl Emitter<'_> {
     }
 
     pub(super) fn evict_xmm(&mut self, x: u8) {
+        if x == self.qc_xmm {
+            // The state has it, too.
+            self.qc_xmm = NOWHERE;
+        }
         let v = self.xmm_holds[usize::from(x)];
         if v.is_none() {
             return;

@@ -205,10 +205,10 @@ impl Asm {
     }
 
     /// Appends the constants to `bytes`, the whole code of the block, and fills in the displacements that refer to
-    /// them. The pool is empty afterwards.
-    pub fn place_pool(&mut self, bytes: &mut Vec<u8>) {
+    /// them: where they begin. The pool is empty afterwards.
+    pub fn place_pool(&mut self, bytes: &mut Vec<u8>) -> u32 {
         if self.pool.is_empty() {
-            return;
+            return bytes.len() as u32;
         }
         // What lies between is never executed.
         bytes.resize(bytes.len().next_multiple_of(16), 0xcc);
@@ -221,6 +221,7 @@ impl Asm {
             let rel = target.wrapping_sub(u.at + 4 + u32::from(u.tail));
             bytes[u.at as usize..u.at as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
+        start
     }
 
     /// Bytes so far.

@@ -22,6 +22,8 @@ pub struct Code {
     pub loop_head: u32,
     /// Bytes before the cold part (exit stubs), for statistics.
     pub hot_bytes: u32,
+    /// Where the constants begin, behind all code and 16-byte aligned: the end if there are none.
+    pub pool: u32,
     /// Ways out before the end, if they are counted.
     pub early: Vec<EarlyExit>,
 }
@@ -113,6 +115,7 @@ impl Code {
             simd_insns: block.simd_insns,
             loop_head: 0,
             hot_bytes: 0,
+            pool: 0,
             early: self.early,
         }
     }

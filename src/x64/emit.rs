@@ -134,6 +134,8 @@ pub(super) struct Emitter<'a> {
     pub locked: u16,
     pub xlocked: u16,
     pub next_xmm: u8,
+    /// XMM register that holds `CpuState::qc` as well, or NOWHERE.
+    pub qc_xmm: u8,
     pub spill_used: u32,
     pub vspill_used: u32,
     pub flags: FlagState,
@@ -215,6 +217,7 @@ impl<'a> Emitter<'a> {
             locked: 0,
             xlocked: 0,
             next_xmm: 0,
+            qc_xmm: NOWHERE,
             spill_used: 0,
             vspill_used: 0,
             flags: FlagState {
@@ -454,7 +457,7 @@ impl<'a> Emitter<'a> {
             let rel = x.stub.wrapping_sub(x.patch + 4);
             bytes[x.patch as usize..x.patch as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
-        self.asm.place_pool(&mut bytes);
+        self.code.pool = self.asm.place_pool(&mut bytes);
         self.code.bytes = bytes;
         w.last_use = self.last_use;
         w.live_after = self.live_after;

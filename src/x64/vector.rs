@@ -1,8 +1,13 @@
 //! Advanced SIMD: registers, memory, lanes, and the operations that have no inline form.
 //!
 //! A vector value is a whole XMM register. The upper half of a D-form value is unspecified; memory that holds one may
-//! be 8 bytes only (its D register). Where AVX is missing, two-operand forms need the destination to be the first
-//! operand; the methods at the end of this file see to that.
+//! be 8 bytes only (its D register). The files beside this one hold the operations by class.
+
+mod arith;
+mod host;
+mod permute;
+mod saturate;
+mod shifts;
 
 use super::alloc::FpMem;
 use super::asm::{Enc, Mem, Rm};
@@ -14,24 +19,12 @@ use crate::cpu::state::CpuState;
 use crate::ir::ops::{Flags, Inst, Op, Value};
 use crate::ir::vector::{Shape, VecOp};
 use dynasmrt::{DynasmApi, dynasm};
+use host::{op3a, op38, op66};
 use std::mem::offset_of;
 
 /// Displacement of vector operand `k` of a helper call.
 fn vec_arg(k: usize) -> Mem {
     Mem::state(disp(offset_of!(CpuState, vec_args) + 16 * k))
-}
-
-/// SSE opcodes with the 0x66 prefix, maps 0f, 0f 38, 0f 3a.
-pub(super) const fn op66(opcode: u8) -> Enc {
-    Enc::of(opcode).prefix(0x66)
-}
-
-pub(super) const fn op38(opcode: u8) -> Enc {
-    Enc::of(opcode).prefix(0x66).map(2)
-}
-
-pub(super) const fn op3a(opcode: u8) -> Enc {
-    Enc::of(opcode).prefix(0x66).map(3)
 }
 
 impl Emitter<'_> {
@@ -73,8 +66,7 @@ impl Emitter<'_> {
                             disp: m.disp + 8 * half,
                             ..m
                         };
-                        self.asm.op(Enc::new(0x8b).w(), dst, at.into());
-                        return;
+                        return self.asm.op(Enc::new(0x8b).w(), dst, at.into());
                     }
                     None => self.xmm(inst.a),
                 };
@@ -90,15 +82,20 @@ impl Emitter<'_> {
                 let x = self.def_xmm();
                 self.asm.op(op66(0x6e).w(), x, Rm::Reg(r));
             }
-            _ if inst.aux == VecOp::Widen as u8 => {
-                // pmovzx, pmovsx
-                let group = if shape.is_unsigned() { 0x30 } else { 0x20 };
-                let opcode = group + [0, 3, 5][usize::from(shape.log2_bytes().min(2))];
-                let a = self.xrm_low(inst.a);
-                let x = self.def_xmm();
-                self.asm.op(op38(opcode), x, a);
+            _ => {
+                let inline = VecOp::from_aux(inst.aux).is_some_and(|op| match inst.op {
+                    Op::VecSat => self.vec_saturating(inst, op, shape),
+                    Op::Vec => {
+                        self.vec_arith(inst, op, shape)
+                            || self.vec_shift(inst, op, shape)
+                            || self.vec_permute(inst, op, shape)
+                    }
+                    _ => false,
+                });
+                if !inline {
+                    self.vec_call(inst);
+                }
             }
-            _ => self.vec_call(inst),
         }
     }
 
@@ -187,8 +184,13 @@ impl Emitter<'_> {
         }
     }
 
+    /// Whether `v` is in an XMM register now.
+    pub(super) fn in_xmm(&self, v: Value) -> bool {
+        self.places[v.index()].xmm != NOWHERE
+    }
+
     /// Memory of the vector `v`, if it is in no register.
-    fn in_memory(&self, v: Value) -> Option<Mem> {
+    pub(super) fn in_memory(&self, v: Value) -> Option<Mem> {
         if self.places[v.index()].xmm != NOWHERE {
             return None;
         }
@@ -310,18 +312,5 @@ impl Emitter<'_> {
             let x = self.def_xmm();
             self.asm.op(Enc::of(0x28), x, vec_arg(0).into());
         }
-    }
-
-    /// `dst = e(a, b)`. Without AVX, `dst` may be `b` only if it is `a` as well.
-    pub(super) fn v2(&mut self, e: Enc, dst: u8, a: u8, b: Rm) {
-        if dst == a {
-            return self.asm.op(e, dst, b);
-        }
-        if self.opts.host.avx {
-            return self.asm.vex(e, dst, a, b);
-        }
-        debug_assert!(b != Rm::Reg(dst), "an operand would be overwritten");
-        self.asm.op(Enc::of(0x28), dst, Rm::Reg(a));
-        self.asm.op(e, dst, b);
     }
 }
