@@ -1,11 +1,19 @@
 //! Vector operations against qemu-arm: every form on special and random lanes, 8-bit pairs and 16-bit lanes whole.
 
+mod guest_memory;
 mod random;
 mod vecstep;
 mod vector_ops;
 
+use emu::cpu::state::CpuState;
+use emu::ir::builder::Builder;
+use emu::ir::interp::{Exit, run};
+use emu::ir::ops::{Inst, Op};
 use emu::ir::vector::{Shape, VecOp};
+use emu::ir::verify::verify;
+use guest_memory::Window;
 use random::Random;
+use vecstep::{In, NOP, Stub, qemu};
 use vector_ops::{Case, Trial, case, cases, differences, exhaustive, random_trials};
 
 fn agree(cases: &[Case], trials: &[Trial]) {
@@ -40,6 +48,97 @@ fn forms_without_an_instruction() {
             _ => false,
         };
         assert!(expected, "{op:?} {shape:?}");
+    }
+}
+
+/// opc1 and opc2 of VMOV between lane `lane` of a D register and a core register, at their places.
+fn lane_field(size: u8, lane: u32) -> u32 {
+    let bits = match size {
+        0 => 8 | lane,
+        1 => 1 | lane << 1,
+        _ => lane << 2,
+    };
+    (bits >> 2) << 21 | (bits & 3) << 5
+}
+
+/// VDUP, VMOV to a lane, VMOV from a lane, on q0 and r2.
+#[test]
+fn lanes_and_core_registers() {
+    let mut rows = Vec::new();
+    for size in 0..3u8 {
+        for q in [false, true] {
+            // B and E: 10 for bytes, 01 for halfwords.
+            let field = [1 << 22, 1 << 5, 0][usize::from(size)];
+            let word = 0xee80_2b10 | field | u32::from(q) << 21;
+            rows.push((word, Op::VDup, Shape::new(size, q, false), 0));
+        }
+        for lane in 0..16u32 >> size {
+            let per = 8 >> size;
+            let d = lane / per * 0x1_0000;
+            let word = 0xee00_2b10 | d | lane_field(size, lane % per);
+            rows.push((word, Op::VInsert, Shape::new(size, true, false), lane));
+            rows.push((word | 1 << 20, Op::VExtract, Shape::new(size, true, false), lane));
+            if size < 2 {
+                let unsigned = Shape::new(size, true, true);
+                rows.push((word | 1 << 20 | 1 << 23, Op::VExtract, unsigned, lane));
+            }
+        }
+    }
+    let stubs: Vec<Stub> = rows.iter().map(|row| [row.0, NOP, NOP, NOP]).collect();
+    let mut random = Random::new(5);
+    let records: Vec<In> = (0..rows.len() * 20)
+        .map(|i| In {
+            stub: (i % rows.len()) as u32,
+            fpscr: 0,
+            r2: random.bits() as u32,
+            q: [(); 4].map(|()| u128::from(random.bits()) << 64 | u128::from(random.bits())),
+        })
+        .collect();
+    for (record, out) in records.iter().zip(qemu(&stubs, &records)) {
+        let (word, op, shape, imm) = rows[record.stub as usize];
+        let mut b = Builder::new();
+        b.insn_start(0x1000, false, 0);
+        let (vector, word_in) = (b.get_v(0, true), b.get_reg(2));
+        let fields = Inst {
+            imm,
+            imm2: shape.0.into(),
+            ..Inst::new(op)
+        };
+        match op {
+            Op::VDup => {
+                let v = b.push(Inst { a: word_in, ..fields });
+                b.set_v(0, shape.is_q(), v);
+            }
+            Op::VInsert => {
+                let v = b.push(Inst {
+                    a: vector,
+                    b: word_in,
+                    ..fields
+                });
+                b.set_v(0, true, v);
+            }
+            _ => {
+                let v = b.push(Inst { a: vector, ..fields });
+                b.set_reg(2, v);
+            }
+        }
+        b.jump(0x1004);
+        let block = b.finish();
+        assert_eq!(verify(&block), Ok(()));
+        let mut state = CpuState::new();
+        state.r[2] = record.r2;
+        (state.d[0], state.d[1]) = (record.q[0] as u64, (record.q[0] >> 64) as u64);
+        let mut memory = Window {
+            start: 0,
+            bytes: Vec::new(),
+        };
+        assert_eq!(run(&block, &mut state, &mut memory), Exit::Jump(0x1004));
+        let ours = u128::from(state.d[0]) | u128::from(state.d[1]) << 64;
+        assert_eq!(
+            (ours, state.r[2]),
+            (out.q[0], out.r2),
+            "{word:08x} {op:?} {shape:?} {imm}"
+        );
     }
 }
 
