@@ -7,7 +7,7 @@ mod x64_bench;
 
 use emu::cpu::state::CpuState;
 use emu::ir::builder::Builder;
-use emu::ir::interp::{self, narrows, widens};
+use emu::ir::interp;
 use emu::ir::ops::{Block, Flags, Inst, Op, Value};
 use emu::ir::print::print;
 use emu::ir::vector::{Shape, VecOp};
@@ -56,7 +56,7 @@ fn block(op: VecOp, shape: Shape, imm: u32, random: &mut Random) -> Block {
         }
         let register = 2 * k as u32;
         // D-form operands may have anything in their upper halves.
-        let q = random.below(3) != 0 || narrows(op) || shape.is_q() && !widens(op) || op == VecOp::High;
+        let q = random.below(3) != 0 || op.reads_upper(shape, imm, k);
         let get = |b: &mut Builder, register: u32| {
             b.push(Inst {
                 imm: register,
@@ -112,7 +112,7 @@ fn block(op: VecOp, shape: Shape, imm: u32, random: &mut Random) -> Block {
         imm2: u32::from(shape.0),
         ..Inst::new(op.class())
     });
-    let q = widens(op) || shape.is_q() && !narrows(op);
+    let q = op.writes_upper(shape);
     b.push(Inst {
         a: r,
         imm: 6,
