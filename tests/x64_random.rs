@@ -161,3 +161,17 @@ fn soft_floating_point_blocks_agree() {
         4000,
     );
 }
+
+#[test]
+fn vector_blocks_agree() {
+    campaign(
+        |s| Shape {
+            insns: 1 + (s % 8) as usize,
+            fp: false,
+            memory: s % 2 == 1,
+            vector: true,
+        },
+        false,
+        4000,
+    );
+}
