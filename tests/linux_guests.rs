@@ -20,6 +20,13 @@ const TARGETS: [Target; 3] = [
     Target { name: "soft",  compiler: "arm-linux-gnueabi-gcc",   options: &["-march=armv5te", "-marm"] },
 ];
 
+/// Guests that use Advanced SIMD.
+#[rustfmt::skip]
+const SIMD_TARGETS: [Target; 2] = [
+    Target { name: "arm",   compiler: "arm-linux-gnueabihf-gcc", options: &["-marm", "-mfpu=neon-vfpv4"] },
+    Target { name: "thumb", compiler: "arm-linux-gnueabihf-gcc", options: &["-mthumb", "-mfpu=neon-vfpv4"] },
+];
+
 fn build(guest: &str, target: &Target) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/linux")
@@ -57,6 +64,11 @@ fn check(guest: &str, targets: &[Target]) {
             output.status
         );
     }
+}
+
+#[test]
+fn simd() {
+    check("simd", &SIMD_TARGETS);
 }
 
 #[test]
