@@ -375,7 +375,8 @@ impl Lifter<'_> {
         }
     }
 
-    /// VSWP, VTRN, VUZP, VZIP. With d = m the results are UNKNOWN: here, as in QEMU, d's is what stays.
+    /// VSWP, VTRN, VUZP, VZIP. With d = m the results are UNKNOWN: here they are QEMU's. D's is what stays, but VTRN.32
+    /// exchanges neighbours.
     fn permute(&mut self, op: SimdPermute, size: u8, q: bool, d: u8, m: u8) {
         let shape = Shape::new(size, q, false);
         let (vd, vm) = (self.b.get_v(d, q), self.b.get_v(m, q));
@@ -384,6 +385,10 @@ impl Lifter<'_> {
                 self.b.set_v(m, q, vd);
                 self.b.set_v(d, q, vm);
                 return;
+            }
+            SimdPermute::Trn if d == m && size == 2 => {
+                let v = self.b.vec1(VecOp::Rev, shape, 3, vd);
+                return self.b.set_v(d, q, v);
             }
             SimdPermute::Trn => (VecOp::TrnEven, VecOp::TrnOdd),
             SimdPermute::Uzp => (VecOp::UzpEven, VecOp::UzpOdd),
