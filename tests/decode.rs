@@ -357,19 +357,26 @@ fn models() {
     assert_eq!(names("arm1176"), "half thumb fastmult vfp edsp tls");
     assert_eq!(
         names("cortex-a8"),
-        "half thumb fastmult vfp edsp vfpv3 tls vfpd32"
+        "half thumb fastmult vfp edsp neon vfpv3 tls vfpd32"
     );
-    let a15 = "half thumb fastmult vfp edsp vfpv3 tls vfpv4 idiva idivt vfpd32 lpae";
+    let a15 = "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae";
     assert_eq!(names("cortex-a15"), a15);
-    assert_eq!(names("max"), format!("{a15} crc32"));
-    assert_eq!(Model::by_name("cortex-a15").unwrap().hwcap & hwcap::NEON, 0);
+    let max = "fphp asimdhp asimddp asimdfhm asimdbf16 i8mm aes pmull sha1 sha2 crc32";
+    assert_eq!(names("max"), format!("{a15} {max}"));
     for model in Model::all() {
-        assert_eq!(
-            model.mvfr1 & 0x00ff_ff00,
-            0,
-            "{} announces Advanced SIMD",
-            model.name
-        );
+        // How the kernel reads MVFR0 and MVFR1 (arch/arm/vfp/vfpmodule.c vfp_init).
+        let (v0, v1) = (model.mvfr0, model.mvfr1);
+        let rules = [
+            (hwcap::VFPV3, v0 >> 4 & 15 == 2 || v0 >> 8 & 15 == 2),
+            (hwcap::VFPD32, v0 & 15 == 2),
+            (hwcap::NEON, v1 & 0x000f_ff00 == 0x0001_1100),
+            (hwcap::VFPV4, v1 >> 28 == 1),
+            (hwcap::ASIMDHP, v1 >> 20 & 15 == 2),
+            (hwcap::FPHP, v1 >> 24 & 15 == 3),
+        ];
+        for (bit, holds) in rules {
+            assert_eq!(model.hwcap & bit != 0, holds, "{}: bit {bit:#x}", model.name);
+        }
         assert!(!model.features.contains(Features::V8) || model.name == "max");
     }
     assert!(Model::by_name("pentium").is_none());

@@ -87,7 +87,7 @@ pub struct Model {
     pub mvfr1: u32,
 }
 
-/// HWCAP bits (Linux, arch/arm/include/uapi/asm/hwcap.h).
+/// Bits of AT_HWCAP and AT_HWCAP2 (Linux, arch/arm/include/uapi/asm/hwcap.h).
 pub mod hwcap {
     pub const SWP: u32 = 1 << 0;
     pub const HALF: u32 = 1 << 1;
@@ -105,29 +105,31 @@ pub mod hwcap {
     pub const VFPD32: u32 = 1 << 19;
     /// LDRD and STRD of an aligned doubleword are single-copy atomic.
     pub const LPAE: u32 = 1 << 20;
-    /// HWCAP2.
+    /// Half-precision arithmetic of VFP, and of Advanced SIMD.
+    pub const FPHP: u32 = 1 << 22;
+    pub const ASIMDHP: u32 = 1 << 23;
+    /// VSDOT, VUDOT.
+    pub const ASIMDDP: u32 = 1 << 24;
+    /// VFMAL, VFMSL.
+    pub const ASIMDFHM: u32 = 1 << 25;
+    pub const ASIMDBF16: u32 = 1 << 26;
+    pub const I8MM: u32 = 1 << 27;
+
+    pub const HWCAP2_AES: u32 = 1 << 0;
+    pub const HWCAP2_PMULL: u32 = 1 << 1;
+    pub const HWCAP2_SHA1: u32 = 1 << 2;
+    pub const HWCAP2_SHA2: u32 = 1 << 3;
     pub const HWCAP2_CRC32: u32 = 1 << 4;
 
-    /// Names in /proc/cpuinfo's "Features", in the kernel's order.
-    pub const NAMES: [(u32, &str); 15] = [
-        (SWP, "swp"),
-        (HALF, "half"),
-        (THUMB, "thumb"),
-        (FAST_MULT, "fastmult"),
-        (VFP, "vfp"),
-        (EDSP, "edsp"),
-        (NEON, "neon"),
-        (VFPV3, "vfpv3"),
-        (VFPV3D16, "vfpv3d16"),
-        (TLS, "tls"),
-        (VFPV4, "vfpv4"),
-        (IDIVA, "idiva"),
-        (IDIVT, "idivt"),
-        (VFPD32, "vfpd32"),
-        (LPAE, "lpae"),
+    /// Names in /proc/cpuinfo's "Features", from bit 0 (arch/arm/kernel/setup.c hwcap_str).
+    #[rustfmt::skip]
+    pub const NAMES: [&str; 28] = [
+        "swp", "half", "thumb", "26bit", "fastmult", "fpa", "vfp", "edsp", "java", "iwmmxt", "crunch", "thumbee",
+        "neon", "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt", "vfpd32", "lpae", "evtstrm", "fphp", "asimdhp",
+        "asimddp", "asimdfhm", "asimdbf16", "i8mm",
     ];
     /// The same for HWCAP2.
-    pub const NAMES2: [(u32, &str); 1] = [(HWCAP2_CRC32, "crc32")];
+    pub const NAMES2: [&str; 7] = ["aes", "pmull", "sha1", "sha2", "crc32", "sb", "ssbs"];
 }
 
 /// What every model has from ARMv5TE on.
@@ -170,8 +172,38 @@ const MAX: Features = CORTEX_A15
     .union(Features::FHM)
     .union(Features::JSCVT);
 
+/// Features that are announced with one bit each.
+const ANNOUNCED: [(Features, u32); 7] = [
+    (Features::NEON, hwcap::NEON),
+    (Features::VFP4, hwcap::VFPV4),
+    (Features::FP16_ARITH, hwcap::FPHP | hwcap::ASIMDHP),
+    (Features::DOTPROD, hwcap::ASIMDDP),
+    (Features::FHM, hwcap::ASIMDFHM),
+    (Features::BF16, hwcap::ASIMDBF16),
+    (Features::I8MM, hwcap::I8MM),
+];
+/// The same for HWCAP2.
+const ANNOUNCED2: [(Features, u32); 5] = [
+    (Features::AES, hwcap::HWCAP2_AES),
+    (Features::PMULL, hwcap::HWCAP2_PMULL),
+    (Features::SHA1, hwcap::HWCAP2_SHA1),
+    (Features::SHA2, hwcap::HWCAP2_SHA2),
+    (Features::CRC32, hwcap::HWCAP2_CRC32),
+];
+
+const fn announced(features: Features, table: &[(Features, u32)]) -> u32 {
+    let (mut bits, mut i) = (0, 0);
+    while i < table.len() {
+        if features.contains(table[i].0) {
+            bits |= table[i].1;
+        }
+        i += 1;
+    }
+    bits
+}
+
 /// HWCAP of `features`. As the kernel does, SWP is announced only where there are no exclusives that replace it
-/// (ARMv6K on); Advanced SIMD is not announced because it isn't implemented.
+/// (ARMv6K on).
 const fn hwcap_of(features: Features) -> u32 {
     let mut bits = hwcap::HALF | hwcap::THUMB | hwcap::FAST_MULT | hwcap::EDSP | hwcap::VFP;
     if !features.contains(Features::V6K) {
@@ -187,18 +219,20 @@ const fn hwcap_of(features: Features) -> u32 {
             hwcap::VFPV3D16
         };
     }
-    if features.contains(Features::VFP4) {
-        bits |= hwcap::VFPV4;
-    }
     // The models with division are those with the large physical address extension.
     if features.contains(Features::DIV) {
         bits |= hwcap::IDIVA | hwcap::IDIVT | hwcap::LPAE;
     }
-    bits
+    bits | announced(features, &ANNOUNCED)
 }
 
-/// The models. Identification registers are those of the technical reference manuals, with the Advanced SIMD fields
-/// of MVFR1 cleared; `max` has Cortex-A57's, less the double-to-half conversions of MVFR1.
+/// HWCAP2 of `features`.
+const fn hwcap2_of(features: Features) -> u32 {
+    announced(features, &ANNOUNCED2)
+}
+
+/// The models. Identification registers are those of the technical reference manuals; `max` has Cortex-A57's, with half
+/// precision and short vectors in the MVFRs.
 static MODELS: [Model; 5] = [
     Model {
         name: "arm926",
@@ -206,7 +240,7 @@ static MODELS: [Model; 5] = [
         machine: "armv5tel",
         platform: "v5l",
         hwcap: hwcap_of(ARM926),
-        hwcap2: 0,
+        hwcap2: hwcap2_of(ARM926),
         midr: 0x4106_9265,
         cpu_architecture: "5TEJ",
         model_name: "ARM926EJ-S rev 5 (v5l)",
@@ -220,7 +254,7 @@ static MODELS: [Model; 5] = [
         machine: "armv6l",
         platform: "v6l",
         hwcap: hwcap_of(ARM1176),
-        hwcap2: 0,
+        hwcap2: hwcap2_of(ARM1176),
         midr: 0x410f_b767,
         cpu_architecture: "7",
         model_name: "ARMv6-compatible processor rev 7 (v6l)",
@@ -234,13 +268,13 @@ static MODELS: [Model; 5] = [
         machine: "armv7l",
         platform: "v7l",
         hwcap: hwcap_of(CORTEX_A8),
-        hwcap2: 0,
+        hwcap2: hwcap2_of(CORTEX_A8),
         midr: 0x410f_c080,
         cpu_architecture: "7",
         model_name: "ARMv7 Processor rev 0 (v7l)",
         fpsid: 0x4103_30c0,
         mvfr0: 0x1111_0222,
-        mvfr1: 0x0000_0011,
+        mvfr1: 0x0001_1111,
     },
     Model {
         name: "cortex-a15",
@@ -248,13 +282,13 @@ static MODELS: [Model; 5] = [
         machine: "armv7l",
         platform: "v7l",
         hwcap: hwcap_of(CORTEX_A15),
-        hwcap2: 0,
+        hwcap2: hwcap2_of(CORTEX_A15),
         midr: 0x412f_c0f1,
         cpu_architecture: "7",
         model_name: "ARMv7 Processor rev 1 (v7l)",
         fpsid: 0x4104_30f0,
         mvfr0: 0x1011_0222,
-        mvfr1: 0x1100_0011,
+        mvfr1: 0x1111_1111,
     },
     Model {
         name: "max",
@@ -262,13 +296,13 @@ static MODELS: [Model; 5] = [
         machine: "armv7l",
         platform: "v7l",
         hwcap: hwcap_of(MAX),
-        hwcap2: hwcap::HWCAP2_CRC32,
+        hwcap2: hwcap2_of(MAX),
         midr: 0x411f_d070,
         cpu_architecture: "7",
         model_name: "ARMv7 Processor rev 0 (v7l)",
         fpsid: 0x4103_4070,
         mvfr0: 0x1111_0222,
-        mvfr1: 0x1100_0011,
+        mvfr1: 0x1321_1111,
     },
 ];
 
@@ -299,7 +333,7 @@ impl Model {
         if self.features.contains(Features::NEON) {
             bits |= 1 << 27;
         }
-        if self.features.contains(Features::V8) {
+        if self.features.contains(Features::FP16_ARITH) {
             bits |= 1 << 19;
         }
         bits
@@ -307,11 +341,9 @@ impl Model {
 
     /// /proc/cpuinfo's "Features" line: HWCAP, then HWCAP2, by name.
     pub fn feature_names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let named = move |names: &'static [(u32, &'static str)], bits: u32| {
-            names
-                .iter()
-                .filter(move |&&(bit, _)| bits & bit != 0)
-                .map(|&(_, name)| name)
+        let named = |names: &'static [&'static str], bits: u32| {
+            let has = move |&(bit, _): &(usize, _)| bits >> bit & 1 == 1;
+            names.iter().enumerate().filter(has).map(|(_, name)| *name)
         };
         named(&hwcap::NAMES, self.hwcap).chain(named(&hwcap::NAMES2, self.hwcap2))
     }

@@ -4,16 +4,6 @@ use std::fmt::Write;
 
 use crate::cpu::model::Model;
 
-/// Names of AT_HWCAP's bits, from bit 0.
-#[rustfmt::skip]
-const HWCAP: [&str; 28] = [
-    "swp", "half", "thumb", "26bit", "fastmult", "fpa", "vfp", "edsp", "java", "iwmmxt", "crunch", "thumbee", "neon",
-    "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt", "vfpd32", "lpae", "evtstrm", "fphp", "asimdhp", "asimddp",
-    "asimdfhm", "asimdbf16", "i8mm",
-];
-/// Names of AT_HWCAP2's bits.
-const HWCAP2: [&str; 7] = ["aes", "pmull", "sha1", "sha2", "crc32", "sb", "ssbs"];
-
 /// The file's text: one paragraph for each processor online.
 pub fn cpuinfo(model: &Model) -> String {
     // SAFETY: sysconf has no preconditions.
@@ -22,16 +12,6 @@ pub fn cpuinfo(model: &Model) -> String {
 }
 
 fn text(model: &Model, count: usize) -> String {
-    let named = |bits: u32, names: &[&'static str]| -> Vec<&'static str> {
-        names
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| bits >> i & 1 == 1)
-            .map(|(_, name)| *name)
-            .collect()
-    };
-    let mut features = named(model.hwcap, &HWCAP);
-    features.extend(named(model.hwcap2, &HWCAP2));
     let midr = model.midr;
     let mut out = String::new();
     for i in 0..count {
@@ -40,7 +20,7 @@ fn text(model: &Model, count: usize) -> String {
             "processor\t: {i}\nmodel name\t: {}\nBogoMIPS\t: 100.00\nFeatures\t: ",
             model.model_name
         );
-        for name in &features {
+        for name in model.feature_names() {
             let _ = write!(out, "{name} ");
         }
         let _ = write!(
