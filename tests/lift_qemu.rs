@@ -312,7 +312,7 @@ fn compare(who: &str, cases: &[Case], records: &[In], ours: &[Out], theirs: &[Ou
             // A misaligned A32 address: the alignment fault comes first here, the missing page there.
             || ours.signal == 7 && theirs.signal == 11 && theirs.pc & 3 == 2
             // Endless, until the guest's alarm.
-            || theirs.signal == 14
+            || theirs.signal == 27
             || exclusives_of_two_sizes(insns)
             || insns.iter().any(writes_fpscr) && (ours.fpscr | theirs.fpscr) & VECTORS != 0
         {
