@@ -2,12 +2,15 @@
 //!
 //! The words are GNU as output (`-march=armv7-a -mfpu=vfpv3`), with their text beside them.
 
+mod stop;
+
 use emu::cpu::state::PENDING_SIGNAL;
 use emu::exec::machine::{Event, Machine};
 use emu::exec::{ExecConfig, new_machine, signals};
 use emu::mem::{GuestAddr, MapRequest, Prot, Space, SpaceConfig, space};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use stop::Stop;
 
 const RWX: Prot = Prot::READ.union(Prot::WRITE).union(Prot::EXEC);
 
@@ -230,6 +233,7 @@ fn under_signals(m: &mut dyn Machine, rounds: u32, mut check: impl FnMut(&mut dy
                 std::thread::sleep(std::time::Duration::from_micros(20));
             }
         });
+        let _stop = Stop(&stop);
         for _ in 0..rounds {
             let event = m.run();
             if event == Event::Interrupted {
@@ -239,7 +243,6 @@ fn under_signals(m: &mut dyn Machine, rounds: u32, mut check: impl FnMut(&mut dy
             check(m, event);
             open_mask();
         }
-        stop.store(true, Ordering::Relaxed);
     });
     // One may have come since.
     m.cpu().pending = 0;
@@ -261,6 +264,79 @@ fn signals_come_out_at_instruction_boundaries() {
         m.cpu().r[0] > 3000 && seen.iter().filter(|&&n| n > 0).count() > 1,
         "{seen:?}"
     );
+}
+
+#[rustfmt::skip]
+const RUNS: [u32; 7] = [
+    0xe1b05f80, // 1: lsls r5, r0, #31
+    0x42844001, // addmi r4, r4, #1
+    0x42866001, // addmi r6, r6, #1
+    0x52822001, // addpl r2, r2, #1
+    0x52833001, // addpl r3, r3, #1
+    0xe2800001, // add r0, r0, #1
+    0xeafffff8, // b 1b
+];
+
+/// A signal between two instructions under one condition: the second one's condition is tested when the thread comes
+/// back, so its flag must be there, though nothing else reads it any more.
+#[test]
+fn signals_within_predicated_runs() {
+    let at = map(&RUNS, RX);
+    let mut m = machine(at);
+    let mut seen = [0; 7];
+    under_signals(&mut *m, 3000, |m, event| {
+        assert_eq!(event, Event::Interrupted);
+        let cpu = m.cpu();
+        let done = (cpu.r[15] - at) / 4;
+        let n = cpu.r[0] - u32::from(done == 6);
+        let (odds, evens, odd) = (n / 2, n.div_ceil(2), n % 2 == 1);
+        let expected = [
+            odds + u32::from(odd && done >= 2),
+            odds + u32::from(odd && done >= 3),
+            evens + u32::from(!odd && done >= 4),
+            evens + u32::from(!odd && done >= 5),
+        ];
+        assert_eq!(
+            [cpu.r[4], cpu.r[6], cpu.r[2], cpu.r[3]],
+            expected,
+            "at instruction {done} of round {n}"
+        );
+        seen[done as usize] += 1;
+    });
+    assert!(seen.iter().filter(|&&n| n > 0).count() > 3, "{seen:?}");
+}
+
+#[rustfmt::skip]
+const FAULT_IN_RUN: [u32; 4] = [
+    0xe1b05f80, // lsls r5, r0, #31
+    0x42222008, // eormi r2, r2, #8
+    0x47810002, // strmi r0, [r1, r2]
+    0xef000001, // svc 1
+];
+
+/// As above for a fault: the access is made once its page is there.
+#[test]
+fn faults_within_predicated_runs() {
+    let at = map(&FAULT_IN_RUN, RX);
+    let data = map(&[], RWX);
+    let mut m = machine(at);
+    (m.cpu().r[0], m.cpu().r[1], m.cpu().r[2]) = (3, 0, 0);
+    let fault = Event::Fault {
+        signo: libc::SIGSEGV,
+        code: 1,
+        addr: 8,
+        write: true,
+    };
+    assert_eq!(m.run(), fault);
+    assert_eq!((m.cpu().r[15], m.cpu().r[2]), (at + 8, 8));
+    assert_eq!(
+        m.cpu().nzcv() >> 31,
+        1,
+        "N is what the instruction is executed for"
+    );
+    m.cpu().r[1] = data;
+    assert_eq!(m.run(), Event::Syscall { imm: 1 });
+    assert_eq!(space().read::<u32>(GuestAddr(data + 8)), Ok(3));
 }
 
 #[test]
@@ -441,6 +517,7 @@ fn threads_run_while_code_is_rewritten() {
                 }
             });
         }
+        let _stop = Stop(&stop);
         for i in 0..3000u32 {
             space()
                 .write(GuestAddr(at + 12), &(0xe3a0_0000 | i & 255))
@@ -451,7 +528,6 @@ fn threads_run_while_code_is_rewritten() {
             assert_eq!(first.run(), Event::Syscall { imm: 1 });
             assert_eq!(first.cpu().r[0], i & 255);
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Appends operations to a block, keeping the current value of each guest register so that it is read once.
 
-use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Value};
+use super::ops::{Block, Flags, Inst, Op, Sys, Trap, Value, effect};
 use super::vector::{Shape, VecOp};
 use crate::cpu::cond::Cond;
 
@@ -16,6 +16,8 @@ pub struct Builder {
     vq: [Value; 16],
     /// D registers that this block has written since the last join, by number.
     written: u32,
+    /// Condition of the open run, AL outside one.
+    run: Cond,
 }
 
 /// "Not known" for each register.
@@ -47,6 +49,7 @@ impl Builder {
             vd: UNKNOWN_S,
             vq: UNKNOWN_Q,
             written: 0,
+            run: Cond::Al,
         }
     }
 
@@ -64,7 +67,10 @@ impl Builder {
     }
 
     /// Appends `inst`; the value it defines.
-    pub fn push(&mut self, inst: Inst) -> Value {
+    pub fn push(&mut self, mut inst: Inst) -> Value {
+        if inst.op.effects() & effect::FAULT != 0 {
+            inst.cond = self.run;
+        }
         self.block.insts.push(inst);
         Value(self.block.insts.len() as u32 - 1)
     }
@@ -105,12 +111,14 @@ impl Builder {
             imm: pc,
             aux: u8::from(thumb),
             imm2: u32::from(it),
+            cond: self.run,
             ..Inst::new(Op::InsnStart)
         });
     }
 
     /// Opens a run that is executed only if `cond` holds; close it with [`Builder::label`].
     pub fn skip_unless(&mut self, cond: Cond) -> u32 {
+        self.run = cond;
         let label = self.block.labels;
         self.block.labels += 1;
         self.push(Inst {
@@ -122,6 +130,7 @@ impl Builder {
     }
 
     pub fn label(&mut self, label: u32) {
+        self.run = Cond::Al;
         self.push(Inst {
             imm: label,
             ..Inst::new(Op::Label)

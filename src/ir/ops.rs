@@ -192,7 +192,8 @@ ops! {
     // --- structure ---
     /// Nothing (what dead operations become).
     Nop None "" NONE;
-    /// Start of the guest instruction at address `imm`; `aux` bit 0 is the T bit, `imm2` ITSTATE before it.
+    /// Start of the guest instruction at address `imm`; `aux` bit 0 is the T bit, `imm2` ITSTATE before it, `cond` that of
+    /// the run that [`Op::SkipUnless`] guards and that goes on here: who comes in here tests it again.
     InsnStart None "" NONE;
     /// Jump to label `imm` unless `cond` holds.
     SkipUnless None "" CONTROL | READS_COND;
@@ -530,7 +531,7 @@ pub struct Inst {
     pub aux: u8,
     /// Flags set (ops with effect FLAGS).
     pub flags: Flags,
-    /// Condition (ops with effect READS_COND).
+    /// Condition (ops with effect READS_COND); of operations that may fault and of `InsnStart` the one that guards them.
     pub cond: Cond,
     pub a: Value,
     pub b: Value,
@@ -561,7 +562,8 @@ impl Inst {
         if e & effect::READS_C != 0 {
             f = f | Flags::C;
         }
-        if e & effect::READS_COND != 0 {
+        // After a fault the instruction is executed again, from its condition on.
+        if e & (effect::READS_COND | effect::FAULT) != 0 {
             f = f | Flags::read_by(self.cond);
         }
         // A shift by register with amount 0 leaves C as it was.

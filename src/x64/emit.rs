@@ -375,7 +375,9 @@ impl<'a> Emitter<'a> {
                 self.pc = inst.imm;
                 self.thumb = inst.aux & 1 != 0;
                 self.it = inst.imm2 as u8;
-                self.row(true, false);
+                // In the middle of a run a thread may come out only while it can go on: with the run's condition.
+                let known = self.flags.eflags | self.flags.mem;
+                self.push_row(known.contains(Flags::read_by(inst.cond)), false);
             }
             Op::ClockCall => self.clock_call(inst),
             op if op.effects() & effect::CONTROL != 0 => self.control(inst),
@@ -407,6 +409,10 @@ impl<'a> Emitter<'a> {
             last.flags = flags;
             return;
         }
+        self.push_row(boundary, glue);
+    }
+
+    fn push_row(&mut self, boundary: bool, glue: bool) {
         let row = Row {
             host: self.asm.pos(),
             pc: self.pc,
@@ -414,7 +420,7 @@ impl<'a> Emitter<'a> {
             it: self.it,
             boundary,
             glue,
-            flags,
+            flags: self.flags_at(),
         };
         self.code.rows.push(row);
     }

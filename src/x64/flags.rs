@@ -9,7 +9,7 @@ use super::emit::{Emitter, FlagState};
 use super::regs::{RAX, disp};
 use crate::cpu::cond::Cond;
 use crate::cpu::state::CpuState;
-use crate::ir::ops::Flags;
+use crate::ir::ops::{Flags, effect};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::offset_of;
 
@@ -30,7 +30,11 @@ pub(super) enum Test {
 impl Emitter<'_> {
     /// Flags that are only in EFLAGS and still needed after this instruction, apart from those it sets.
     pub(super) fn needed(&self, sets: Flags) -> Flags {
-        let live = self.live_after[self.at] - sets;
+        let mut live = self.live_after[self.at] - sets;
+        let inst = &self.block.insts[self.at];
+        if inst.op.effects() & effect::FAULT != 0 {
+            live = live | inst.flags_read(self.opts.precise_flags);
+        }
         Flags(live.0 & self.flags.eflags.0) - self.flags.mem
     }
 
