@@ -30,6 +30,14 @@ fn fourth(op: u32) -> Fourth {
     }
 }
 
+/// Whether the fifth argument is the address of a second word. Elsewhere it is whatever the caller's r4 holds.
+fn has_second_word(op: u32) -> bool {
+    matches!(
+        op & FUTEX_CMD_MASK,
+        REQUEUE | CMP_REQUEUE | WAKE_OP | WAIT_REQUEUE_PI | CMP_REQUEUE_PI
+    )
+}
+
 type ReadTime = fn(u32) -> Result<Option<libc::timespec>, Errno>;
 
 fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> SysResult {
@@ -53,7 +61,7 @@ fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> 
         op.into(),
         value.into(),
         fourth_host,
-        word(addr2)?,
+        if has_second_word(op) { word(addr2)? } else { 0 },
         value3.into(),
     ];
     // SAFETY: the words are in the guest's window, where the kernel checks them itself; the timeout is a local.

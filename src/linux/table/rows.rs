@@ -330,7 +330,7 @@ pub static ROWS: &[Row] = &[
     row("tee",                          342, 77,  &[Fd, Fd, Len, Flags(&SPLICE)], Block(libc::SYS_tee), Full),
     row("vmsplice",                     343, 75,  &[Fd, Array(8, 2), Uint, Flags(&SPLICE)], Call(fs_io::vmsplice), Full),
     row("move_pages",                   344, 239, &[Int, Hex, Ptr, Ptr, Ptr, Hex], NONE, Missing("no 32-bit ARM kernel has NUMA")),
-    row("getcpu",                       345, 168, &[Out(4), Out(4), Ptr], Pass(libc::SYS_getcpu), Full),
+    row("getcpu",                       345, 168, &[Out(4), Out(4), Hex], Pass(libc::SYS_getcpu), Full),
     row("epoll_pwait",                  346, 22,  &[Fd, Ptr, Int, Int, Ptr, Len], Call(poll::epoll_pwait), Full),
     row("kexec_load",                   347, 104, &[Hex, Hex, Ptr, Hex], NONE, Missing("not for a guest")),
     row("utimensat",                    348, NO,  &[DirFd, NameAt(3), In(16), Flags(&AT)], Call(fs_time::utimensat), Full),
