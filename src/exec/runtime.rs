@@ -316,13 +316,17 @@ impl Runtime {
             self.epoch.fetch_add(1, Ordering::SeqCst);
             shared.cache.retire();
         }
-        for thread in lock(&self.threads).iter() {
-            // SAFETY: threads unregister (under the lock held here) before they go away.
-            while unsafe { (*thread.0).is_in_code() } {
-                std::thread::sleep(Duration::from_micros(20));
-            }
+        while self.some_thread_is_in_code() {
+            std::thread::sleep(Duration::from_micros(20));
         }
         self.shared().cache.restart();
+    }
+
+    /// Looks once, as the lock must not be kept while waiting: a child of vfork that was killed in translated code stays
+    /// there until its parent has unregistered it.
+    fn some_thread_is_in_code(&self) -> bool {
+        // SAFETY: threads unregister (under the lock held here) before they go away.
+        lock(&self.threads).iter().any(|t| unsafe { (*t.0).is_in_code() })
     }
 
     /// Drops what was translated from `range`: how many blocks.

@@ -18,6 +18,7 @@ pub mod ioctl;
 pub mod ioctl_net;
 pub mod ipc;
 pub mod ipc_mq;
+mod libc_locks;
 pub mod misc;
 pub mod mm;
 pub mod net;

@@ -14,10 +14,11 @@ use super::signal::action::{Actions, SigAction};
 use super::signal::deliver;
 use super::signal::siginfo::GuestSigInfo;
 use super::task::Task;
-use super::{guest, raw, thread};
+use super::{guest, libc_locks, raw, thread};
 use crate::confine;
 use crate::cpu::model::Model;
 use crate::load::ProcessImage;
+use crate::mem::space;
 
 /// What a process was started from: what /proc/self and a later execve need to know. Paths are the guest's.
 #[derive(Clone, Debug, Default)]
@@ -340,20 +341,32 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     if host_flags & flags::FILES != 0 {
         FILES_SHARED.store(true, Ordering::Relaxed);
     }
+    // Before locks are taken: this may look at the guest's memory.
+    let args = (!plain)
+        .then(|| host_clone_args(request, host_flags))
+        .transpose()?;
     ctx.machine.before_fork(!FILES_SHARED.load(Ordering::Relaxed));
     let mut threads = process.threads();
     let actions = process.actions.lock();
-    let ret = if plain {
+    let ret = if let Some(args) = args {
+        let (memory, libc_locks) = (space().hold(), libc_locks::Held::take());
+        // SAFETY: every lock of ours that the child will need is held by this thread: translator, threads, actions,
+        // mem's and the C library's.
+        let ret = unsafe { raw_fork(&args) };
+        if ret == 0 {
+            libc_locks.release_in_child();
+        } else {
+            libc_locks.release();
+        }
+        drop(memory);
+        ret
+    } else {
         // The C library's fork keeps its own locks and mem's consistent.
-        // SAFETY: every lock of ours that the child will need is held by this thread: translator, threads, actions.
+        // SAFETY: as above.
         match unsafe { libc::fork() } {
             -1 => -i64::from(Errno::last().0),
             pid => pid.into(),
         }
-    } else {
-        // SAFETY: as above; with other threads running the child must not need a lock that one of them holds, which
-        // leaves the C library's allocator: see docs.
-        unsafe { raw_fork(request, host_flags) }
     };
     drop(actions);
     if ret != 0 {
@@ -396,12 +409,8 @@ pub fn host_clone_args(request: &CloneRequest, host_flags: u64) -> Result<[u64; 
 ///
 /// # Safety
 /// As fork's: the child is a copy with one thread.
-unsafe fn raw_fork(request: &CloneRequest, host_flags: u64) -> i64 {
-    let args = match host_clone_args(request, host_flags) {
-        Ok(args) => args,
-        Err(errno) => return -i64::from(errno.0),
-    };
-    let call = [args.as_ptr() as u64, size_of_val(&args) as u64, 0, 0, 0, 0];
+unsafe fn raw_fork(args: &[u64; 11]) -> i64 {
+    let call = [args.as_ptr() as u64, size_of_val(args) as u64, 0, 0, 0, 0];
     // SAFETY: the structure lives through the call; without CLONE_VM and stack the child goes on as a copy.
     unsafe { raw::syscall(libc::SYS_clone3, call) }
 }

@@ -9,7 +9,8 @@ use super::errno::{Errno, SysResult};
 use super::process::{CloneRequest, Process, flags, start_child};
 use super::run::{attach, run_thread};
 use super::signal::action::Actions;
-use super::signal::deliver;
+use super::signal::set::SigSet;
+use super::signal::{deliver, host};
 use super::task::{AltStack, Task};
 use super::{guest, raw};
 use crate::exec::machine::Machine;
@@ -109,7 +110,14 @@ pub(super) fn wake_private(word: *const AtomicI32) {
     unsafe { raw::syscall(libc::SYS_futex, [word as u64, op as u64, 1, 0, 0, 0]) };
 }
 
+/// The first thing that a new host thread does: closes its mask. It has inherited a closed one, but pthread_create takes
+/// signal 32 out of it, which the guest may have left at its default: the death of the process.
+pub(super) fn close_mask() {
+    host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+}
+
 extern "C" fn thread_main(start: *mut c_void) -> *mut c_void {
+    close_mask();
     // SAFETY: the parent keeps Start alive until `answer` is set, which is the last use of it here.
     let start = unsafe { &mut *start.cast::<Start<'_>>() };
     let (Some(mut machine), Some(mut task)) = (start.machine.take(), start.task.take()) else {

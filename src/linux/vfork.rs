@@ -171,6 +171,8 @@ fn spawn_with_helper(actions: &Actions, child: Box<Child>) -> Result<i32, Errno>
 }
 
 extern "C" fn helper_main(helped: *mut c_void) -> *mut c_void {
+    // No signal of the guest's process is this thread's.
+    thread::close_mask();
     let helped = helped.cast::<Helped>();
     // SAFETY: the box is alive; only the atomics are shared with the thread that waits.
     let made = unsafe { run_child(&mut (*helped).child) };

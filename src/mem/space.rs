@@ -477,6 +477,16 @@ unsafe impl Sync for ForkGuard {}
 
 static FORK_GUARD: ForkGuard = ForkGuard(UnsafeCell::new(None));
 
+/// The lock, held around a fork that is not the C library's (for that the handlers below see to it).
+pub struct Held(#[allow(dead_code, reason = "held until dropped")] MutexGuard<'static, State>);
+
+impl Space {
+    /// Takes the lock, so that the child of a fork finds a state that is whole and a lock that is its own to release.
+    pub fn hold(&'static self) -> Held {
+        Held(self.lock())
+    }
+}
+
 /// Takes the lock, so that the child's copy of the state is whole and free.
 unsafe extern "C" fn before_fork() {
     if let Some(space) = SPACE.get() {
