@@ -11,6 +11,15 @@ fn sink(_: i32, _: &libc::siginfo_t) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a thread out when it is done, by a panic as well, so that nobody waits for it for ever.
+struct Runs<'a>(&'a AtomicU32);
+
+impl Drop for Runs<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Two free addresses for an arena of `len` bytes.
 fn place(len: usize) -> emu::cache::arena::Place {
     // SAFETY: a new mapping, removed again: only its address is used, to find a free one.
@@ -77,6 +86,7 @@ fn the_cache_starts_again_while_threads_run() {
         for mut m in machines {
             let (running, tids) = (&running, &tids);
             s.spawn(move || {
+                let runs = Runs(running);
                 // SAFETY: gettid has no preconditions.
                 tids.lock().unwrap().push(unsafe { libc::gettid() });
                 for _ in 0..40 {
@@ -98,7 +108,7 @@ fn the_cache_starts_again_while_threads_run() {
                     }
                     assert_eq!((m.cpu().r[0], m.cpu().r[1]), (CALLS, CALLS));
                 }
-                running.fetch_sub(1, Ordering::Relaxed);
+                drop(runs);
                 // Stays, so that signals for it have somewhere to go.
                 while running.load(Ordering::Relaxed) > 0 {
                     std::thread::sleep(std::time::Duration::from_millis(1));

@@ -2,6 +2,8 @@
 //!
 //! One process has one space, so every test works in an area of its own.
 
+mod stop;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -13,6 +15,7 @@ use emu::mem::{Fault, GuestAddr, MapRequest, PAGE_SIZE, Prot, Space, SpaceConfig
 #[path = "loader/child.rs"]
 mod child;
 use child::in_child;
+use stop::Stop;
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -529,13 +532,13 @@ fn forked_children_have_a_working_copy() {
                 space.munmap(at, 16 * P).expect("unmap");
             }
         });
+        let _stop = Stop(&stop);
         for _ in 0..200 {
             in_child(|| {
                 assert_eq!(map(0x1b20_0000, P, RW, ANON | libc::MAP_FIXED), Ok(0x1b20_0000));
                 assert_eq!(space.write(GuestAddr(at), &2u32), Ok(()));
             });
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(space.read::<u32>(GuestAddr(at)), Ok(1));
 }
