@@ -1,38 +1,170 @@
-//! `softfp` against qemu-arm on random operands, as many as wanted:
-//! `cargo test --release --test softfp_campaign -- TRIALS [SEED]`. Without a number, a short run.
+//! `softfp` and the vector operations against qemu-arm at length, on two threads:
+//! `cargo test --release --test softfp_campaign -- ARGUMENTS`.
+//!
+//! - `TRIALS [SEED]`: that many random trials in all, over scalar operations and modes. Without arguments, a short run.
+//! - `each TRIALS [SEED]`: that many for each scalar operation with single- or double-precision operands.
+//! - `halves`: every half-precision value through the one-operand operations, in every mode.
+//! - `pairs`: every pair of half-precision values through the vector operations, with and without FZ16.
+//! - `vectors TRIALS [SEED]`: that many random vectors for each form of the vector operations.
 
 mod onestep;
 mod random;
 mod softfp_ops;
+mod vecstep;
+mod vector_ops;
 
+use emu::ir::vector::VecOp;
 use random::Random;
-use softfp_ops::{cases, differences, random_trials};
+use softfp_ops::{Kind, random_trial, random_trials};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Trials of one qemu-arm process.
-const BATCH: usize = 1_000_000;
+const BATCH: usize = 500_000;
 
-fn main() -> ExitCode {
-    // Words that aren't numbers are the test runner's options and filters.
-    let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<u64>().ok());
-    let total = numbers.next().unwrap_or(200_000) as usize;
-    let seed = numbers.next().unwrap_or(2);
-    let cases = cases();
-    let mut random = Random::new(seed);
-    let (mut done, mut differing) = (0, 0);
-    while done < total {
-        let trials = random_trials(&cases, BATCH.min(total - done), &mut random);
-        let found = differences(&cases, &trials);
-        for line in found.iter().take(20) {
-            println!("{line}");
+/// Tried, and how many of them differ.
+type Tally = (usize, Vec<String>);
+
+/// Runs `count` jobs by number on two threads; prints the first differences and the sums.
+fn run(what: &str, count: usize, job: impl Fn(usize) -> Tally + Sync) -> ExitCode {
+    let (next, done, differing) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let worker = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return;
+            }
+            let (tried, found) = job(number);
+            for line in found.iter().take(5) {
+                println!("{line}");
+            }
+            done.fetch_add(tried, Ordering::Relaxed);
+            differing.fetch_add(found.len(), Ordering::Relaxed);
+            if count > 20 && number % (count / 20) == 0 {
+                println!("{what}: {number} of {count} jobs");
+            }
         }
-        done += trials.len();
-        differing += found.len();
-    }
-    println!("softfp against qemu-arm, seed {seed}: {done} trials, {differing} differ");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(worker);
+        worker();
+    });
+    let (done, differing) = (done.into_inner(), differing.into_inner());
+    println!("{what} against qemu-arm: {done} trials, {differing} differ");
     if differing == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
+
+/// `total` random trials over everything.
+fn mixed(total: usize, seed: u64) -> ExitCode {
+    let cases = softfp_ops::cases();
+    let jobs = total.div_ceil(BATCH);
+    run("softfp", jobs, |number| {
+        let count = BATCH.min(total - number * BATCH);
+        let trials = random_trials(&cases, count, &mut Random::new(seed + number as u64));
+        (count, softfp_ops::differences(&cases, &trials))
+    })
+}
+
+fn each(per_case: usize, seed: u64) -> ExitCode {
+    let cases = softfp_ops::plain();
+    let wide: Vec<usize> = (0..cases.len())
+        .filter(|&i| !cases[i].operands.contains(&Kind::Half))
+        .collect();
+    let batches = per_case.div_ceil(BATCH);
+    run("each of softfp", wide.len() * batches, |number| {
+        let (case, batch) = (wide[number / batches], number % batches);
+        let count = BATCH.min(per_case - batch * BATCH);
+        let mut random = Random::new(seed + number as u64);
+        let trials: Vec<_> = (0..count)
+            .map(|_| random_trial(&cases, case, &mut random))
+            .collect();
+        (count, softfp_ops::differences(&cases, &trials))
+    })
+}
+
+fn halves() -> ExitCode {
+    let cases = softfp_ops::cases();
+    let of_halves: Vec<usize> = (0..cases.len())
+        .filter(|&i| cases[i].operands == [Kind::Half])
+        .collect();
+    // AHP, DN, FZ, RMode and FZ16.
+    let modes: Vec<u32> = (0..64).map(|m| (m & 31) << 22 | (m >> 5) << 19).collect();
+    run("halves", of_halves.len() * modes.len(), |number| {
+        let (case, fpscr) = (of_halves[number / 64], modes[number % 64]);
+        let trials: Vec<_> = (0..=0xffff)
+            .map(|v| softfp_ops::Trial {
+                case,
+                fpscr,
+                operands: [v, 0, 0],
+            })
+            .collect();
+        (trials.len(), softfp_ops::differences(&cases, &trials))
+    })
+}
+
+fn pairs() -> ExitCode {
+    const FZ16: u32 = 1 << 19;
+    /// First operands of a job.
+    const ROWS: u32 = 64;
+    let cases: Vec<_> = vector_ops::cases()
+        .into_iter()
+        .filter(|c| c.op.class() == emu::ir::ops::Op::VecFp && c.op.args() == 2)
+        .filter(|c| c.shape.is_q() && c.shape.esize() == 16)
+        .collect();
+    assert!(cases.iter().any(|c| c.op == VecOp::FRecps));
+    let chunks = (0x1_0000 / ROWS) as usize;
+    run("pairs of halves", cases.len() * 2 * chunks, |number| {
+        let (case, rest) = (number / (2 * chunks), number % (2 * chunks));
+        let fpscr = if rest & 1 == 0 { 0 } else { FZ16 };
+        let first = rest as u32 / 2 * ROWS;
+        let every = |f: &dyn Fn(u32) -> u32| (0..8).fold(0, |v, i| v | u128::from(f(i)) << (16 * i));
+        let trials: Vec<_> = (0..ROWS * 0x2000)
+            .map(|i| vector_ops::Trial {
+                case,
+                fpscr,
+                operands: [
+                    every(&|_| first + i / 0x2000),
+                    every(&|lane| i % 0x2000 * 8 + lane),
+                    0,
+                ],
+            })
+            .collect();
+        (8 * trials.len(), vector_ops::differences(&cases, &trials))
+    })
+}
+
+fn vectors(per_form: usize, seed: u64) -> ExitCode {
+    let cases = vector_ops::cases();
+    const GROUP: usize = 64;
+    let groups = cases.len().div_ceil(GROUP);
+    let each = (BATCH / GROUP).min(per_form);
+    let rounds = per_form.div_ceil(each);
+    run("vectors", groups * rounds, |number| {
+        let group = &cases[number % groups * GROUP..];
+        let group = &group[..group.len().min(GROUP)];
+        let mut random = Random::new(seed + number as u64);
+        let trials = vector_ops::random_trials(group, each, &mut random);
+        (trials.len(), vector_ops::differences(group, &trials))
+    })
+}
+
+fn main() -> ExitCode {
+    // Words that are neither ours nor numbers are the test runner's options and filters.
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let numbers: Vec<u64> = words.iter().filter_map(|w| w.parse().ok()).collect();
+    let count = |default: usize| numbers.first().map_or(default, |&n| n as usize);
+    let seed = numbers.get(1).copied().unwrap_or(2);
+    match words.iter().map(String::as_str).find(|w| MODES.contains(w)) {
+        Some("each") => each(count(100_000), seed),
+        Some("halves") => halves(),
+        Some("pairs") => pairs(),
+        Some("vectors") => vectors(count(1_000), seed),
+        _ => mixed(count(200_000), seed),
+    }
+}
+
+const MODES: [&str; 4] = ["each", "halves", "pairs", "vectors"];

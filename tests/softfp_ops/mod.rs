@@ -96,7 +96,7 @@ const PLAIN: [Row; 39] = [
 ];
 
 /// Every case but fixed point.
-fn plain() -> Vec<Case> {
+pub fn plain() -> Vec<Case> {
     let vfp = PLAIN
         .into_iter()
         .map(|(name, word, op, aux, operands, result)| Case {
@@ -290,28 +290,32 @@ pub fn few_specials(kind: Kind) -> Vec<u64> {
 
 /// `count` random trials over all `cases` and modes.
 pub fn random_trials(cases: &[Case], count: usize, random: &mut Random) -> Vec<Trial> {
-    let plain_count = plain().len();
+    // Fixed point has many encodings and little in each: half of the trials go to the others.
+    let plain = plain().len() as u64;
     (0..count)
         .map(|_| {
-            // Fixed point has many encodings and little in each: half of the trials go to the others.
-            let plain = plain_count as u64;
             let among = if random.below(4) == 0 {
                 cases.len() as u64
             } else {
                 plain
             };
             let case = random.below(among) as usize;
-            let mut operands = [0; 3];
-            let mut near = 0;
-            for (operand, &kind) in operands.iter_mut().zip(cases[case].operands) {
-                *operand = random_operand(kind, near, random);
-                near = *operand;
-            }
-            Trial {
-                case,
-                fpscr: (random.below(32) as u32) << 22 | (random.below(2) as u32) << 19,
-                operands,
-            }
+            random_trial(cases, case, random)
         })
         .collect()
+}
+
+/// A random trial of a case, in any modes.
+pub fn random_trial(cases: &[Case], case: usize, random: &mut Random) -> Trial {
+    let mut operands = [0; 3];
+    let mut near = 0;
+    for (operand, &kind) in operands.iter_mut().zip(cases[case].operands) {
+        *operand = random_operand(kind, near, random);
+        near = *operand;
+    }
+    Trial {
+        case,
+        fpscr: (random.below(32) as u32) << 22 | (random.below(2) as u32) << 19,
+        operands,
+    }
 }
