@@ -3,6 +3,7 @@
 
 mod guest_memory;
 mod onestep;
+mod qemu_guest;
 mod random;
 
 use emu::cpu::cond::Cond;

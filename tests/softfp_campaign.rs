@@ -8,6 +8,7 @@
 //! - `vectors TRIALS [SEED]`: that many random vectors for each form of the vector operations.
 
 mod onestep;
+mod qemu_guest;
 mod random;
 mod softfp_ops;
 mod vecstep;

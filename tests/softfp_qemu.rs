@@ -2,6 +2,7 @@
 //! special values, and every half-precision value.
 
 mod onestep;
+mod qemu_guest;
 mod random;
 mod softfp_ops;
 

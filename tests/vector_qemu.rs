@@ -1,6 +1,7 @@
 //! Vector operations against qemu-arm: every form on special and random lanes, 8-bit pairs and 16-bit lanes whole.
 
 mod guest_memory;
+mod qemu_guest;
 mod random;
 mod vecstep;
 mod vector_ops;

@@ -1,9 +1,6 @@
 //! Runs single A32 instructions in qemu-arm, by the guest in `fixtures/softfp`.
 
-#[path = "../qemu_guest/mod.rs"]
-mod qemu_guest;
-
-use qemu_guest::run_guest;
+use super::qemu_guest::run_guest;
 
 /// Registers before an instruction; `stub` says which one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,6 @@
 //! Runs short stubs of A32 instructions on vector registers in qemu-arm, by the guest `vecstep` in `fixtures/softfp`.
 
-#[path = "../qemu_guest/mod.rs"]
-mod qemu_guest;
-
-use qemu_guest::run_guest;
+use super::qemu_guest::run_guest;
 
 /// Four instruction words.
 pub type Stub = [u32; 4];
