@@ -538,6 +538,52 @@ fn simd_rows() {
     check("max", &ctx, &cases, 40_000);
 }
 
+/// Sequences of Advanced SIMD and VFP instructions on few registers: what one leaves, in whatever view of the register,
+/// the next one finds.
+#[test]
+fn simd_sequences() {
+    const COUNT: usize = 6000;
+    let ctx = context("max");
+    let mut rng = Rng(8);
+    let float = |insn: &Insn| matches!(insn, Insn::Simd(_) | Insn::Vfp(_));
+    let rows: Vec<&Row> = a32::rows()
+        .iter()
+        .filter(|row| a32_word(row, &mut Rng(9), &ctx).is_some_and(|(_, insn)| float(&insn)))
+        .collect();
+    let mut cases = Vec::new();
+    while cases.len() < COUNT {
+        let mut code = [A32_NOP; 8];
+        let (mut insns, mut loose) = (Vec::new(), false);
+        for slot in &mut code {
+            let row = rows[rng.below(rows.len() as u32) as usize];
+            let Some((mut word, mut insn)) = a32_word(row, &mut rng, &ctx) else {
+                continue;
+            };
+            // D0-D7 and their halves where the fields are registers; what else comes of it is as good.
+            let few = word & !0x0040_80a8;
+            if rng.below(4) != 0
+                && let Ok(d) = a32::decode(few, ctx.features)
+                && comparable(&d.insn)
+            {
+                (word, insn) = (few, d.insn);
+            }
+            if !float(&insn) {
+                continue;
+            }
+            *slot = word;
+            insns.push(insn);
+            loose |= row.pattern.contains('-');
+        }
+        cases.push(Case {
+            name: "simd sequence".into(),
+            record: state(&mut rng, false, code),
+            insns,
+            loose,
+        });
+    }
+    check("max", &ctx, &cases, COUNT / 2);
+}
+
 /// Predicated sequences: runs of equal conditions, moves alone, flag-setting instructions in between.
 #[test]
 fn a32_runs() {
