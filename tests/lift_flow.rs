@@ -5,7 +5,7 @@ mod lift_sequence;
 use emu::cpu::model::Model;
 use emu::isa::a32;
 use emu::isa::generate::{Rng, encoding};
-use emu::isa::insn::{Insn, Vfp};
+use emu::isa::insn::{Insn, Vfp, VfpHalf};
 use emu::lift::Context;
 use lift_sequence::{In, Out, WINDOW, lifted, qemu, translated};
 
@@ -142,17 +142,35 @@ fn short_vectors_of(cpu: &str) {
     let mut records = Vec::new();
     while records.len() < 3000 {
         let row = rows[rng.below(rows.len() as u32) as usize];
-        let word = encoding(row, &mut rng) & 0x0fff_ffff | 0xe000_0000;
+        let mut word = encoding(row, &mut rng);
+        if row.conditional {
+            word = word & 0x0fff_ffff | 0xe000_0000;
+        }
         let (double, d, n, m) = match a32::decode(word, ctx.features).map(|d| d.insn) {
             // The states have D0 to D15 only.
-            Ok(Insn::Vfp(Vfp::Arith {
-                double: true,
-                d,
-                n,
-                m,
-                ..
-            })) if d.max(n).max(m) > 15 => continue,
-            Ok(Insn::Vfp(Vfp::Arith { double, d, n, m, .. })) => (double, d, n, m),
+            Ok(Insn::Vfp(
+                Vfp::Arith {
+                    double: true,
+                    d,
+                    n,
+                    m,
+                    ..
+                }
+                | Vfp::MinMaxNm {
+                    double: true,
+                    d,
+                    n,
+                    m,
+                    ..
+                },
+            )) if d.max(n).max(m) > 15 => continue,
+            Ok(Insn::Vfp(Vfp::Arith { double, d, n, m, .. } | Vfp::MinMaxNm { double, d, n, m, .. })) => {
+                (double, d, n, m)
+            }
+            // Undefined with a length.
+            Ok(Insn::Vfp(Vfp::Half(VfpHalf::Arith { d, n, m, .. } | VfpHalf::MinMaxNm { d, n, m, .. }))) => {
+                (false, d, n, m)
+            }
             _ => continue,
         };
         // Vectors that overlap without being the same are UNPREDICTABLE.

@@ -17,7 +17,7 @@ use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
 use crate::ir::ops::{Block, Inst, Trap, Value};
-use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Undecoded, Vfp, VfpArith};
+use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Undecoded, Vfp, VfpArith, VfpHalf};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
 /// changes, so it does not follow branches farther than this.
@@ -73,15 +73,22 @@ pub fn ends_block(insn: &Insn, features: Features) -> bool {
     }
 }
 
-/// VFMA and its kin.
-fn is_fused(insn: &Insn) -> bool {
+/// VFMA and its kin, and arithmetic in half precision: they have no vector form, so FPSCR.LEN must be 0.
+fn is_scalar_only(insn: &Insn) -> bool {
     use VfpArith::{Vfma, Vfms, Vfnma, Vfnms};
     matches!(
         insn,
-        Insn::Vfp(Vfp::Arith {
-            op: Vfma | Vfms | Vfnma | Vfnms,
-            ..
-        })
+        Insn::Vfp(
+            Vfp::Arith {
+                op: Vfma | Vfms | Vfnma | Vfnms,
+                ..
+            } | Vfp::Half(
+                VfpHalf::Arith { .. }
+                    | VfpHalf::Unary { .. }
+                    | VfpHalf::MovImm { .. }
+                    | VfpHalf::MinMaxNm { .. }
+            )
+        )
     )
 }
 
@@ -295,8 +302,10 @@ impl Former<'_> {
     fn decode_now(&self, pc: u32, it: u8) -> Fetched {
         let features = self.lifter.ctx.features;
         match decode_at(pc, self.lifter.thumb, it != 0, self.fetch, features) {
-            // Fused multiply-add has no vector form: UNDEFINED in ARMv8, UNPREDICTABLE before.
-            Fetched::Insn { decoded, word } if is_fused(&decoded.insn) && self.lifter.fp.length() > 1 => {
+            // UNDEFINED in ARMv8, UNPREDICTABLE before.
+            Fetched::Insn { decoded, word }
+                if is_scalar_only(&decoded.insn) && self.lifter.fp.length() > 1 =>
+            {
                 Fetched::Undecoded {
                     why: Undecoded::Undefined,
                     word,

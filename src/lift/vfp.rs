@@ -347,9 +347,13 @@ impl Lifter<'_> {
                 } else {
                     Self::width(double, Op::FMinNm32, Op::FMinNm64)
                 };
-                let (vn, vm) = (self.get_fp(double, n), self.get_fp(double, m));
-                let v = self.b.op2(op, vn, vm);
-                self.set_fp(double, d, v);
+                let shape = vfp_vector::Shape::of(self.fp, double, d, m);
+                let mut results = Elements::default();
+                for (d, n, m) in shape.three(d, n, m) {
+                    let (vn, vm) = (self.get_fp(double, n), self.get_fp(double, m));
+                    results.push(d, self.b.op2(op, vn, vm));
+                }
+                self.set_elements(double, &results);
             }
             Vfp::Rint {
                 round,
