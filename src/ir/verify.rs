@@ -203,7 +203,7 @@ fn fields(inst: &Inst) -> Result<(), String> {
     let (imm, imm2) = (inst.imm, inst.imm2);
     let shape = (imm2 < 16).then_some(Shape(imm2 as u8));
     let ok = match inst.op {
-        Op::InsnStart => inst.aux <= 1 && imm2 <= 0xff && imm & 1 == 0,
+        Op::InsnStart => inst.aux <= 3 && imm2 <= 0xff && imm & 1 == 0,
         Op::GetReg | Op::SetReg => imm < 15,
         Op::GetS | Op::SetS | Op::GetD | Op::SetD => imm < 32,
         Op::GetSys | Op::SetSys => imm <= Sys::Tpidrurw as u32,

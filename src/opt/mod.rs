@@ -1,14 +1,16 @@
 //! IR to IR: what is not needed goes.
 //!
 //! The fast tier has three passes. One backward: flags that nobody reads are not set, values that nobody uses are not
-//! computed. One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. And
+//! computed, VFP registers that nobody sees are not written ([`overwritten`]). One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. And
 //! [`fences`]: barriers that order nothing go. Constants are
 //! folded where the builder made them; the rest is the emitter's choice of instructions.
 
 mod fences;
 mod hoist;
+mod overwritten;
 
 use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
+use overwritten::Overwritten;
 
 /// Removes dead flags and dead operations from `block`. `live_at` says which flags are live at a guest address that
 /// the block leaves to (T bit in bit 0); with `precise`, every instruction that may fault keeps all flags alive.
@@ -22,6 +24,7 @@ fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool)
     let mut live = Flags::NZCV;
     let mut at_label = vec![Flags::NZCV; block.labels as usize];
     let mut used = vec![false; block.insts.len()];
+    let mut overwritten = Overwritten::default();
     for i in (0..block.insts.len()).rev() {
         let inst = &mut block.insts[i];
         let effects = inst.op.effects();
@@ -35,7 +38,7 @@ fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool)
         }
         let sets = inst.flags;
         inst.flags = Flags(sets.0 & live.0);
-        if removable(inst) && !used[i] {
+        if overwritten.before(inst, i) || removable(inst) && !used[i] {
             *inst = Inst::new(Op::Nop);
             continue;
         }
@@ -47,6 +50,7 @@ fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool)
             }
         }
     }
+    overwritten.mark(block);
 }
 
 /// Whether `inst` has no effect but its value and its flags, and no flag is left.

@@ -375,9 +375,11 @@ impl<'a> Emitter<'a> {
                 self.pc = inst.imm;
                 self.thumb = inst.aux & 1 != 0;
                 self.it = inst.imm2 as u8;
-                // In the middle of a run a thread may come out only while it can go on: with the run's condition.
+                // In the middle of a run a thread may come out only while it can go on: with the run's condition. And where
+                // the optimiser has left VFP registers behind, it may not.
                 let known = self.flags.eflags | self.flags.mem;
-                self.push_row(known.contains(Flags::read_by(inst.cond)), false);
+                let exact = inst.aux & 2 == 0 && known.contains(Flags::read_by(inst.cond));
+                self.push_row(exact, false);
             }
             Op::ClockCall => self.clock_call(inst),
             op if op.effects() & effect::CONTROL != 0 => self.control(inst),

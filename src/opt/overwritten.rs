@@ -1,0 +1,202 @@
+//! Writes of VFP registers that are overwritten before anyone can see them.
+//!
+//! Straight Advanced SIMD code works in a few registers: of five results in a row that go to q9, four are only operands
+//! of the next instruction. The block passes them on as values; that they are in the register as well matters only to
+//! a fault, an exit or a signal. The first two are operations of the block. Signals are delivered at boundaries between
+//! instructions, and those between a write that went and the one that made it needless are boundaries no more (`aux`
+//! bit 1 of their InsnStart): the thread goes on for the few instructions to the next one that is.
+
+use crate::ir::ops::{Block, Inst, Op, effect};
+use crate::ir::vector::Shape;
+
+/// State of the walk, which goes backward through a block.
+pub struct Overwritten {
+    /// S registers (D16-D31 as pairs 32-63) that are written further on, before anyone can see them.
+    words: u64,
+    /// The index of the operation that writes each.
+    by: [u32; 64],
+    /// From a write that went to the one that made it needless.
+    gone: Vec<(usize, usize)>,
+}
+
+impl Default for Overwritten {
+    fn default() -> Self {
+        Overwritten {
+            words: 0,
+            by: [0; 64],
+            gone: Vec::new(),
+        }
+    }
+}
+
+/// The S registers that a context operation reads or writes.
+fn words(inst: &Inst) -> u64 {
+    match inst.op {
+        Op::GetS | Op::SetS => 1 << (inst.imm & 63),
+        Op::GetD | Op::SetD => 3 << (2 * inst.imm & 63),
+        _ if Shape(inst.imm2 as u8).is_q() => 15 << (2 * inst.imm & 63),
+        _ => 3 << (2 * inst.imm & 63),
+    }
+}
+
+impl Overwritten {
+    /// Takes note of `inst` at index `at`; true if it is a write that may go.
+    pub fn before(&mut self, inst: &Inst, at: usize) -> bool {
+        match inst.op {
+            Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
+            Op::SetS | Op::SetD | Op::SetV => {
+                let written = words(inst);
+                let each = (0..64).filter(|k| written >> k & 1 != 0);
+                if self.words & written == written {
+                    let last = each.map(|k| self.by[k]).max();
+                    self.gone.push((at, last.unwrap_or(0) as usize));
+                    return true;
+                }
+                each.for_each(|k| self.by[k] = at as u32);
+                self.words |= written;
+            }
+            op if op.effects() & (effect::FAULT | effect::CONTROL) != 0 => self.words = 0,
+            _ => {}
+        }
+        false
+    }
+
+    /// Marks the instructions before which a register does not hold what it should.
+    pub fn mark(self, block: &mut Block) {
+        for (from, to) in self.gone {
+            for inst in &mut block.insts[from..to] {
+                if inst.op == Op::InsnStart {
+                    inst.aux |= 2;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::builder::Builder;
+    use crate::ir::ops::{Flags, Value};
+
+    /// What is left of the writes in the block that `make` builds, as (index of the instruction, register), and which
+    /// instructions are boundaries.
+    fn left(make: impl FnOnce(&mut Builder)) -> (Vec<(usize, u32)>, Vec<bool>) {
+        let mut b = Builder::new();
+        make(&mut b);
+        b.jump(0x9000);
+        let mut block = b.finish();
+        crate::opt::run(&mut block, &|_| Flags::NONE, false);
+        let (mut writes, mut boundaries) = (Vec::new(), Vec::new());
+        for inst in &block.insts {
+            match inst.op {
+                Op::InsnStart => boundaries.push(inst.aux & 2 == 0),
+                Op::SetS | Op::SetD | Op::SetV => writes.push((boundaries.len() - 1, inst.imm)),
+                _ => {}
+            }
+        }
+        (writes, boundaries)
+    }
+
+    fn set(b: &mut Builder, op: Op, register: u32, q: bool, a: Value) {
+        b.push(Inst {
+            a,
+            imm: register,
+            imm2: if q { Shape::Q.into() } else { 0 },
+            ..Inst::new(op)
+        });
+    }
+
+    fn vector(b: &mut Builder) -> Value {
+        b.push(Inst::new(Op::VConst))
+    }
+
+    #[test]
+    fn only_the_last_of_several_writes_stays() {
+        let found = left(|b| {
+            for k in 0..4 {
+                b.insn_start(0x8000 + 4 * k, false, 0);
+                let v = vector(b);
+                set(b, Op::SetV, 18, true, v);
+            }
+        });
+        assert_eq!(found, (vec![(3, 18)], vec![true, false, false, false]));
+    }
+
+    #[test]
+    fn a_write_of_a_part_makes_none_of_the_whole_needless() {
+        let found = left(|b| {
+            b.insn_start(0x8000, false, 0);
+            let v = vector(b);
+            set(b, Op::SetV, 2, true, v);
+            b.insn_start(0x8004, false, 0);
+            set(b, Op::SetV, 2, false, v);
+        });
+        assert_eq!(found, (vec![(0, 2), (1, 2)], vec![true, true]));
+        // Both halves do, S registers among them.
+        let found = left(|b| {
+            b.insn_start(0x8000, false, 0);
+            let v = vector(b);
+            set(b, Op::SetV, 2, true, v);
+            b.insn_start(0x8004, false, 0);
+            let s = b.get_s(6);
+            set(b, Op::SetS, 4, false, s);
+            b.insn_start(0x8008, false, 0);
+            set(b, Op::SetV, 3, false, v);
+            set(b, Op::SetS, 5, false, s);
+        });
+        assert_eq!(
+            found,
+            (vec![(0, 2), (1, 4), (2, 3), (2, 5)], vec![true, true, true]),
+            "S6 is read in between"
+        );
+        let found = left(|b| {
+            b.insn_start(0x8000, false, 0);
+            let v = vector(b);
+            let s = b.get_s(20);
+            set(b, Op::SetV, 2, true, v);
+            b.insn_start(0x8004, false, 0);
+            set(b, Op::SetS, 4, false, s);
+            b.insn_start(0x8008, false, 0);
+            set(b, Op::SetV, 3, false, v);
+            set(b, Op::SetS, 5, false, s);
+        });
+        assert_eq!(found, (vec![(1, 4), (2, 3), (2, 5)], vec![true, false, false]));
+    }
+
+    #[test]
+    fn what_may_be_seen_stays() {
+        let watched = |watch: fn(&mut Builder)| {
+            left(|b| {
+                b.insn_start(0x8000, false, 0);
+                let v = vector(b);
+                set(b, Op::SetV, 2, true, v);
+                b.insn_start(0x8004, false, 0);
+                watch(b);
+                b.insn_start(0x8008, false, 0);
+                let v = vector(b);
+                set(b, Op::SetV, 2, true, v);
+            })
+        };
+        let both = (vec![(0, 2), (2, 2)], vec![true; 3]);
+        let fault = |b: &mut Builder| {
+            let a = b.get_reg(0);
+            b.load(Op::Load32, a, Value::NONE, 0, 0);
+        };
+        assert_eq!(watched(fault), both);
+        assert_eq!(watched(|b| b.exit_if(crate::cpu::cond::Cond::Eq, 0xa000)), both);
+        let skipped = |b: &mut Builder| {
+            let label = b.skip_unless(crate::cpu::cond::Cond::Eq);
+            b.label(label);
+        };
+        assert_eq!(watched(skipped), both);
+        let read = |b: &mut Builder| {
+            let s = b.push(Inst {
+                imm: 5,
+                ..Inst::new(Op::GetS)
+            });
+            set(b, Op::SetS, 20, false, s);
+        };
+        assert_eq!(watched(read).0, vec![(0, 2), (1, 20), (2, 2)]);
+    }
+}
