@@ -339,6 +339,41 @@ fn faults_within_predicated_runs() {
     assert_eq!(space().read::<u32>(GuestAddr(data + 8)), Ok(3));
 }
 
+/// q8 is all ones; r0 rounds give 3 * r0 in every lane of q9 and q10.
+#[rustfmt::skip]
+const COUNT_LANES: [u32; 6] = [
+    0xf26228e0, // loop: vadd.i32 q9, q9, q8
+    0xf26228e0, // vadd.i32 q9, q9, q8
+    0xf26248e0, // vadd.i32 q10, q9, q8
+    0xf26228e0, // vadd.i32 q9, q9, q8
+    0xe2800001, // add r0, r0, #1
+    0xeafffff9, // b loop
+];
+
+#[test]
+fn registers_are_right_wherever_signals_come_out_of_vector_code() {
+    let at = map(&COUNT_LANES, RX);
+    let mut m = machine(at);
+    m.cpu().d[16..18].fill(0x0000_0001_0000_0001);
+    let mut seen = [0; 6];
+    under_signals(&mut *m, 3000, |m, event| {
+        assert_eq!(event, Event::Interrupted);
+        let s = m.cpu();
+        let index = ((s.r[15] - at) / 4) as usize;
+        let lane = |d: usize| {
+            let [lo, hi] = [s.d[d], s.d[d + 1]];
+            assert!(lo == hi && lo as u32 == (lo >> 32) as u32, "{lo:x} {hi:x}");
+            lo as u32
+        };
+        // What has been added since the last whole round, before each instruction.
+        let (q9, q10) = [(0, 0), (1, 0), (2, 0), (2, 3), (3, 3), (0, 0)][index];
+        assert_eq!(lane(18), 3 * s.r[0] + q9, "at {index}");
+        assert_eq!(lane(20), 3 * s.r[0] + q10, "at {index}");
+        seen[index] += 1;
+    });
+    assert!(m.cpu().r[0] > 3000, "{seen:?}");
+}
+
 #[test]
 fn faults_and_calls_under_signals() {
     let at = map(&CALLS, RX);
