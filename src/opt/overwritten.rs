@@ -33,9 +33,9 @@ impl Default for Overwritten {
 fn words(inst: &Inst) -> u64 {
     match inst.op {
         Op::GetS | Op::SetS => 1 << (inst.imm & 63),
-        Op::GetD | Op::SetD => 3 << (2 * inst.imm & 63),
-        _ if Shape(inst.imm2 as u8).is_q() => 15 << (2 * inst.imm & 63),
-        _ => 3 << (2 * inst.imm & 63),
+        Op::GetD | Op::SetD => 3 << ((2 * inst.imm) & 63),
+        _ if Shape(inst.imm2 as u8).is_q() => 15 << ((2 * inst.imm) & 63),
+        _ => 3 << ((2 * inst.imm) & 63),
     }
 }
 

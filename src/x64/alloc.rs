@@ -547,7 +547,8 @@ impl Emitter<'_> {
 
     /// Whether the value, which is in an XMM register, would be lost with it.
     fn only_in_xmm(&self, v: Value) -> bool {
-        self.fp_mem(v).is_none() && self.vec_const(v).is_none()
+        // What is carried around a loop and not read yet is in the register file.
+        v.index() <= self.at && self.fp_mem(v).is_none() && self.vec_const(v).is_none()
     }
 
     pub(super) fn evict_xmm(&mut self, x: u8) {

@@ -1,43 +1,87 @@
-//! Blocks that jump to their own start keep the VFP registers they read in XMM registers from one round to the next.
+//! Blocks that jump to their own start keep the VFP and vector registers they read in XMM registers from one round to
+//! the next.
 //!
-//! Every write of a VFP register goes through to the state, so precise faults and signals see nothing of this; but
+//! Every write of such a register goes through to the state, so precise faults and signals see nothing of this; but
 //! reading it back in the next round costs a store-to-load forward in the loop's critical path. Such a block has two
 //! entries: its start loads the registers, and the loop head behind the loads is where its own jumps go, once each
 //! register's current value has been moved to its place.
 
 use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
-use super::regs::{d_disp, s_disp};
-use crate::ir::ops::{Op, Value};
+use super::regs::{d_disp, disp, s_disp};
+use crate::cpu::state::CpuState;
+use crate::ir::ops::{Inst, Op, Value};
+use crate::ir::vector::Shape;
 use dynasmrt::DynamicLabel;
+use std::mem::offset_of;
 
-/// VFP registers carried at most; the others are read from memory as ever.
+/// Registers carried at most; the others are read from memory as ever.
 const CARRIED: usize = 8;
 
-/// A VFP register that stays in an XMM register around the loop.
-#[derive(Clone, Copy)]
-pub(super) struct Carried {
-    pub double: bool,
-    /// S or D register number.
-    pub reg: u8,
-    pub xmm: u8,
-    /// The value that reads it first, in the register from the start.
-    pub first: Value,
+/// What stays in an XMM register around the loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Register {
+    S(u8),
+    D(u8),
+    /// Two D registers, by the number of the first.
+    Q(u8),
+    /// `CpuState::qc`.
+    Saturation,
 }
 
-impl Carried {
-    fn mem(self) -> Mem {
-        Mem::state(if self.double {
-            d_disp(self.reg)
-        } else {
-            s_disp(self.reg)
+impl Register {
+    /// The register that `inst` reads or writes, and whether it reads it.
+    fn of(inst: &Inst) -> Option<(Register, bool)> {
+        let i = inst.imm as u8;
+        let q = Shape(inst.imm2 as u8).is_q();
+        Some(match inst.op {
+            Op::GetS => (Register::S(i), true),
+            Op::SetS => (Register::S(i), false),
+            Op::GetD => (Register::D(i), true),
+            Op::SetD => (Register::D(i), false),
+            Op::GetV | Op::SetV => {
+                let register = if q { Register::Q(i) } else { Register::D(i) };
+                (register, inst.op == Op::GetV)
+            }
+            _ => return None,
         })
     }
 
-    /// Scalar load or store prefix.
-    fn prefix(self) -> u8 {
-        if self.double { 0xf2 } else { 0xf3 }
+    /// The S registers it overlays, D16-D31 counted as pairs 32-63.
+    fn words(self) -> u64 {
+        match self {
+            Register::S(i) => 1 << i,
+            Register::D(i) => 3 << (2 * i),
+            Register::Q(i) => 15 << (2 * i),
+            Register::Saturation => 0,
+        }
     }
+
+    fn mem(self) -> Mem {
+        Mem::state(match self {
+            Register::S(i) => s_disp(i),
+            Register::D(i) | Register::Q(i) => d_disp(i),
+            Register::Saturation => disp(offset_of!(CpuState, qc)),
+        })
+    }
+
+    /// The instruction that loads it.
+    fn load(self) -> Enc {
+        match self {
+            Register::S(_) => Enc::of(0x10).prefix(0xf3),
+            Register::D(_) => Enc::of(0x10).prefix(0xf2),
+            _ => Enc::of(0x28),
+        }
+    }
+}
+
+/// A register that stays in an XMM register around the loop.
+#[derive(Clone, Copy)]
+pub(super) struct Carried {
+    register: Register,
+    xmm: u8,
+    /// The value that reads it first, in the register from the start.
+    first: Value,
 }
 
 impl Emitter<'_> {
@@ -51,47 +95,45 @@ impl Emitter<'_> {
         if !loops || self.opts.soft_fp {
             return;
         }
-        // S registers written or read so far, as a mask over S0-S63 (D16-D31 as pairs 32-63).
-        let (mut written, mut carried) = (0u64, 0u64);
+        // First reads of what has not been written before.
+        let (mut written, mut read) = (0u64, 0u64);
+        let mut candidates = Vec::new();
+        let mut saturates = false;
         for (at, inst) in insts.iter().enumerate() {
-            let (double, get) = match inst.op {
-                Op::GetS => (false, true),
-                Op::GetD => (true, true),
-                Op::SetS => (false, false),
-                Op::SetD => (true, false),
-                _ => continue,
+            saturates |= inst.op == Op::VecSat;
+            let Some((register, get)) = Register::of(inst) else {
+                continue;
             };
-            let mask = if double {
-                3 << (2 * inst.imm)
-            } else {
-                1 << inst.imm
-            };
+            let words = register.words();
             if !get {
-                written |= mask;
-            } else if written & mask == 0 && carried & mask == 0 && self.carried.len() < CARRIED {
-                carried |= mask;
-                let xmm = 15 - self.carried.len() as u8;
-                self.carried.push(Carried {
-                    double,
-                    reg: inst.imm as u8,
-                    xmm,
-                    first: Value(at as u32),
-                });
-                self.xmm_holds[usize::from(xmm)] = Value(at as u32);
-                self.places[at].xmm = xmm;
+                written |= words;
+            } else if (written | read) & words == 0 {
+                read |= words;
+                candidates.push((register, Value(at as u32)));
+            }
+        }
+        // What the loop changes is in its critical path; what it only reads would do as a memory operand, too.
+        candidates.sort_by_key(|(r, _)| r.words() & written == 0);
+        candidates.truncate(CARRIED);
+        if saturates {
+            candidates.push((Register::Saturation, Value::NONE));
+        }
+        for (register, first) in candidates {
+            let xmm = 15 - self.carried.len() as u8;
+            self.carried.push(Carried { register, xmm, first });
+            if first.is_none() {
+                self.qc_xmm = xmm;
+            } else {
+                self.xmm_holds[usize::from(xmm)] = first;
+                self.places[first.index()].xmm = xmm;
             }
         }
         // New values of a carried register are best computed where the next round wants them.
         for inst in insts {
-            let double = inst.op == Op::SetD;
-            if double || inst.op == Op::SetS {
-                let c = self
-                    .carried
-                    .iter()
-                    .find(|c| c.double == double && u32::from(c.reg) == inst.imm);
-                if let Some(c) = c {
-                    self.xmm_hint[inst.a.index()] = c.xmm;
-                }
+            if let Some((register, false)) = Register::of(inst)
+                && let Some(c) = self.carried.iter().find(|c| c.register == register)
+            {
+                self.xmm_hint[inst.a.index()] = c.xmm;
             }
         }
     }
@@ -103,8 +145,7 @@ impl Emitter<'_> {
         }
         self.row(false, true);
         for c in self.carried.clone() {
-            self.asm
-                .op(Enc::of(0x10).prefix(c.prefix()), c.xmm, c.mem().into());
+            self.asm.op(c.register.load(), c.xmm, c.register.mem().into());
         }
         let head = self.asm.new_label();
         self.asm.bind(head);
@@ -120,33 +161,26 @@ impl Emitter<'_> {
         };
         // Each move's target must be free, or hold what is moved or dead; no move may overwrite another's source.
         for c in &self.carried {
-            let holder = self.xmm_holds[usize::from(c.xmm)];
-            let value = self.current(*c);
-            if holder.is_none() || holder == value {
+            if self.in_place(c) {
                 continue;
             }
-            let source = self
-                .carried
-                .iter()
-                .any(|o| o.xmm != c.xmm && self.current(*o) == holder);
-            if source || self.lives_on(holder) {
+            let holder = self.xmm_holds[usize::from(c.xmm)];
+            let source = self.carried.iter().any(|o| {
+                let x = self.current_xmm(o);
+                o.xmm != c.xmm && x == c.xmm
+            });
+            if source || !holder.is_none() && self.lives_on(holder) {
                 return self.start;
             }
         }
         for c in self.carried.clone() {
-            let value = self.current(c);
-            if !value.is_none() && self.xmm_holds[usize::from(c.xmm)] == value {
+            if self.in_place(&c) {
                 continue;
             }
+            let from = self.current_xmm(&c);
             self.evict_xmm(c.xmm);
-            let from = if value.is_none() {
-                NOWHERE
-            } else {
-                self.places[value.index()].xmm
-            };
             if from == NOWHERE {
-                self.asm
-                    .op(Enc::of(0x10).prefix(c.prefix()), c.xmm, c.mem().into());
+                self.asm.op(c.register.load(), c.xmm, c.register.mem().into());
             } else {
                 self.asm.op(Enc::of(0x28), c.xmm, Rm::Reg(from));
             }
@@ -154,16 +188,34 @@ impl Emitter<'_> {
         head
     }
 
+    fn in_place(&self, c: &Carried) -> bool {
+        self.current_xmm(c) == c.xmm
+    }
+
+    /// The XMM register that has what a carried register holds now, or NOWHERE.
+    fn current_xmm(&self, c: &Carried) -> u8 {
+        if c.register == Register::Saturation {
+            return self.qc_xmm;
+        }
+        let value = self.current(c);
+        if value.is_none() {
+            NOWHERE
+        } else {
+            self.places[value.index()].xmm
+        }
+    }
+
     /// The value that a carried register holds now, if it is known.
-    fn current(&self, c: Carried) -> Value {
+    fn current(&self, c: &Carried) -> Value {
         if c.first.index() > self.at {
             // Not read yet, so not written either.
             return c.first;
         }
-        if c.double {
-            self.home_d[usize::from(c.reg)]
-        } else {
-            self.home_s[usize::from(c.reg)]
+        match c.register {
+            Register::S(i) => self.home_s[usize::from(i)],
+            Register::D(i) => self.home_d[usize::from(i)],
+            Register::Q(i) => self.home_q[usize::from(i) / 2],
+            Register::Saturation => Value::NONE,
         }
     }
 }

@@ -102,6 +102,8 @@ impl Emitter<'_> {
     /// D `i`, or with `q` D `i` and `i` + 1.
     fn get_v(&mut self, i: usize, q: bool) {
         let value = Value(self.at as u32);
+        // Carried around the loop, it is in a register already.
+        let carried = self.in_xmm(value);
         if q {
             // Two 8-byte stores are not forwarded to one 16-byte load: halves in registers are put together there.
             let halves = [self.home_d[i], self.home_d[i + 1]];
@@ -113,7 +115,7 @@ impl Emitter<'_> {
                 }
             });
             let known = self.home_q[i / 2];
-            if known.is_none() && (lo != NOWHERE || hi != NOWHERE) {
+            if !carried && known.is_none() && (lo != NOWHERE || hi != NOWHERE) {
                 for x in [lo, hi] {
                     if x != NOWHERE {
                         self.xlocked |= 1 << x;
@@ -142,7 +144,11 @@ impl Emitter<'_> {
             return;
         }
         let whole = self.home_q[i / 2];
-        if !whole.is_none() && self.places[whole.index()].xmm != NOWHERE && self.home_d[i].is_none() {
+        if !carried
+            && !whole.is_none()
+            && self.places[whole.index()].xmm != NOWHERE
+            && self.home_d[i].is_none()
+        {
             let from = self.xmm(whole);
             let x = self.def_xmm();
             self.half(x, from, i & 1 == 1);
