@@ -1,6 +1,7 @@
 //! IR to x86-64 machine code: register allocation, emission, stubs, side tables for precise faults.
 
 mod alloc;
+mod alloc_xmm;
 pub mod asm;
 pub mod code;
 mod control;

@@ -9,7 +9,7 @@ mod permute;
 mod saturate;
 mod shifts;
 
-use super::alloc::FpMem;
+use super::alloc_xmm::FpMem;
 use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
 use super::fp::pack_op;
