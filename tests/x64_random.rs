@@ -160,6 +160,9 @@ fn campaign_of(shape: impl Fn(u64) -> Shape, soft_fp: bool, looped: bool, cases:
         for seed in seeds {
             let opts = Options {
                 soft_fp,
+                flush: false,
+                default_nan: false,
+                directed: false,
                 precise_flags: seed % 3 == 0,
                 hash_lookup: false,
                 based: false,

@@ -142,6 +142,9 @@ fn all_live(_: u32) -> Flags {
 fn check(bench: &mut Bench, block: &Block, host: HostFeatures, random: &mut Random, size: u8) {
     let opts = Options {
         soft_fp: false,
+        flush: false,
+        default_nan: false,
+        directed: false,
         precise_flags: false,
         hash_lookup: false,
         based: false,

@@ -4,12 +4,15 @@ use super::model::Features;
 
 /// FPSCR's LEN and STRIDE as far as they change the meaning of VFP instructions (short vectors).
 ///
-/// 0 when instructions are scalar; else LEN (1 to 7) in bits 2-0 and STRIDE (0 or 3) in bits 5-4, FPSCR's own layout.
+/// 0 when instructions are scalar; else LEN (1 to 7) in bits 2-0 and whether STRIDE is 0b11 in bit 3. Bits 7-4 are for
+/// what else the run time keys translations by (see `exec::FpMode`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct FpKey(pub u8);
 
 impl FpKey {
     pub const SCALAR: FpKey = FpKey(0);
+    /// The bits that say what instructions mean.
+    pub const SHORT_VECTORS: u8 = 0x0f;
 
     /// The key for an FPSCR value. Models without short vectors ignore LEN and STRIDE, and with LEN zero a stride
     /// means nothing.
@@ -17,7 +20,8 @@ impl FpKey {
         if !features.contains(Features::SHORT_VECTORS) || fpscr & 0x0007_0000 == 0 {
             return FpKey::SCALAR;
         }
-        FpKey((fpscr >> 16 & 0x37) as u8)
+        let stride = fpscr & 0x0030_0000 == 0x0030_0000;
+        FpKey((fpscr >> 16 & 7) as u8 | if stride { 8 } else { 0 })
     }
 
     /// Number of elements a vector operation works on, 1 to 8.
@@ -27,7 +31,7 @@ impl FpKey {
 
     /// Distance of consecutive elements in registers of the operation's width: 1, or 2 for STRIDE 0b11.
     pub fn stride(self) -> u8 {
-        if self.0 & 0x30 == 0x30 { 2 } else { 1 }
+        if self.0 & 8 != 0 { 2 } else { 1 }
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
             pc: 0xffff_fffe,
             thumb: true,
             it: 0xfc,
-            fp: FpKey(0x37),
+            fp: FpKey(0xff),
         };
         assert_eq!(Location::unpack(loc.pack()), loc);
     }
@@ -96,10 +100,11 @@ mod tests {
     #[test]
     fn short_vector_key() {
         let sv = Features::SHORT_VECTORS;
-        assert_eq!(FpKey::from_fpscr(0x0037_0000, sv), FpKey(0x37));
+        assert_eq!(FpKey::from_fpscr(0x0037_0000, sv), FpKey(0x0f));
         assert_eq!(FpKey::from_fpscr(0x0037_0000, Features::empty()), FpKey::SCALAR);
         assert_eq!(FpKey::from_fpscr(0x0030_0000, sv), FpKey::SCALAR);
-        assert_eq!(FpKey(0x33).length(), 4);
-        assert_eq!(FpKey(0x33).stride(), 2);
+        assert_eq!(FpKey::from_fpscr(0x0013_0000, sv), FpKey(3));
+        assert_eq!(FpKey(0x0b).length(), 4);
+        assert_eq!(FpKey(0x0b).stride(), 2);
     }
 }

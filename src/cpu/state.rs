@@ -45,7 +45,7 @@ pub struct CpuState {
     pub ex_val: u64,
     /// Bits `PENDING_*`, set by signal handlers and other threads, read at entry to translated code.
     pub pending: u32,
-    /// MXCSR for translated code (Invalid unmasked, rounding mode of FPSCR); its sticky bits are kept here on exit.
+    /// MXCSR for translated code: [`MXCSR`] with the rounding mode of FPSCR; its sticky bits are kept here on exit.
     pub mxcsr: u32,
     /// TPIDRURO: the thread pointer.
     pub tpidruro: u32,
@@ -89,6 +89,10 @@ pub struct CpuState {
     pub machine: u64,
 }
 
+/// MXCSR of translated code in FPSCR's default mode: Invalid, Denormal and Underflow are not masked, so that an
+/// instruction whose result, or flags, x86 and ARM see differently traps before it has written anything.
+pub const MXCSR: u32 = 0x1600;
+
 /// `ex_addr` when no exclusive access is open.
 pub const NO_EXCLUSIVE: u64 = u64::MAX;
 
@@ -114,7 +118,7 @@ impl CpuState {
             ex_addr: NO_EXCLUSIVE,
             ex_val: 0,
             pending: 0,
-            mxcsr: 0x1f00,
+            mxcsr: MXCSR,
             tpidruro: 0,
             tpidrurw: 0,
             qc: [0; 2],

@@ -1,5 +1,6 @@
-//! Synchronous faults in translated code: from host pc to guest state, and floating-point traps settled in place.
+//! Synchronous faults in translated code: from host pc to guest state.
 
+use super::fp_traps::{self, CF, GREGS, OF, PF, SF, ZF};
 use super::runtime::{self, Runtime};
 use super::signals::{FAULT_SIGNALS, Interrupted};
 use super::thread::Captured;
@@ -7,11 +8,9 @@ use crate::cache::blocks::BlockId;
 use crate::cpu::location::Location;
 use crate::cpu::state::{CpuState, PENDING_SIGNAL, fp_cmp_to_nzcv};
 use crate::diag::stats::stats;
-use crate::ir::interp;
 use crate::ir::ops::Flags;
 use crate::mem::{self, GuestAddr, Prot};
-use crate::softfp::{Mode, Status};
-use crate::x64::code::{FlagsAt, FpLoc, FpRow, Row};
+use crate::x64::code::{FlagsAt, Row};
 use crate::x64::regs::PINNED;
 use std::sync::atomic::Ordering;
 
@@ -25,34 +24,6 @@ const REACH: std::ops::Range<i64> = -(1 << 31)..3 << 31;
 const PF_WRITE: u64 = 2;
 /// A fault that the page table says cannot be is tried again this often: another thread may just have changed it.
 const RETRIES: u32 = 8;
-
-/// EFLAGS bits.
-const CF: u64 = 1;
-const PF: u64 = 1 << 2;
-const AF: u64 = 1 << 4;
-const ZF: u64 = 1 << 6;
-const SF: u64 = 1 << 7;
-const OF: u64 = 1 << 11;
-
-/// `ucontext` indices of the host registers, as they are numbered in encodings.
-const GREGS: [i32; 16] = [
-    libc::REG_RAX,
-    libc::REG_RCX,
-    libc::REG_RDX,
-    libc::REG_RBX,
-    libc::REG_RSP,
-    libc::REG_RBP,
-    libc::REG_RSI,
-    libc::REG_RDI,
-    libc::REG_R8,
-    libc::REG_R9,
-    libc::REG_R10,
-    libc::REG_R11,
-    libc::REG_R12,
-    libc::REG_R13,
-    libc::REG_R14,
-    libc::REG_R15,
-];
 
 /// Puts the flags that are in EFLAGS into the state.
 fn store_flags(state: &mut CpuState, at: FlagsAt, eflags: u64) {
@@ -86,7 +57,7 @@ pub fn capture(it: &mut Interrupted<'_>, row: &Row, why: Captured) {
     state.it = row.it;
     state.jit_sp = it.reg(libc::REG_RSP);
     // The exit below leaves out what other exits do: keep the guest's sticky bits.
-    if let Some(fp) = fp_regs(it) {
+    if let Some(fp) = fp_traps::fp_regs(it.context) {
         state.mxcsr = fp.mxcsr;
     }
     it.thread.captured.set(why);
@@ -217,85 +188,25 @@ fn try_again(it: &Interrupted<'_>, addr: u32, write: bool) -> bool {
     false
 }
 
-/// The floating-point registers of the interrupted thread.
-fn fp_regs<'a>(it: &mut Interrupted<'_>) -> Option<&'a mut libc::_libc_fpstate> {
-    // SAFETY: the kernel's frame, or null; nothing else refers to it while the handler runs.
-    unsafe { it.context.uc_mcontext.fpregs.as_mut() }
-}
-
-fn xmm(fp: &libc::_libc_fpstate, n: u8) -> u64 {
-    let e = &fp._xmm[usize::from(n & 15)].element;
-    u64::from(e[0]) | u64::from(e[1]) << 32
-}
-
-/// SIGFPE by an instruction that raised Invalid: computes what ARM would, and goes on after it.
+/// SIGFPE by an instruction that host and ARM see differently: computes what ARM would, and goes on after it.
 pub fn floating_point(it: &mut Interrupted<'_>) -> bool {
     let Some((id, offset, _)) = place(it) else {
         return false;
     };
-    let row = it.runtime.shared().cache.fp_row_at(id, offset);
-    let (Some(row), Some(fp)) = (row, fp_regs(it)) else {
+    let Some(row) = it.runtime.shared().cache.fp_row_at(id, offset) else {
         return false;
     };
-    settle(it, fp, &row);
+    // SAFETY: the state lives as long as the thread, which is interrupted.
+    let state = unsafe { &mut *it.thread.state() };
+    if !fp_traps::settle(it.context, state, &row) {
+        return false;
+    }
     stats().fp_traps.add(1);
     it.runtime.shared().cache.count_trap(id);
     if it.thread.pending().load(Ordering::Relaxed) & PENDING_SIGNAL != 0 {
         it.leave_soon();
     }
     true
-}
-
-fn settle(it: &mut Interrupted<'_>, fp: &mut libc::_libc_fpstate, row: &FpRow) {
-    let state = it.thread.state();
-    let operand = |loc: FpLoc| match loc {
-        FpLoc::None => 0,
-        FpLoc::Xmm(n) => xmm(fp, n),
-        FpLoc::Gpr(n) => it.reg(GREGS[usize::from(n & 15)]),
-        FpLoc::State(at) => {
-            // SAFETY: the row's displacement is that of a register in the state.
-            unsafe { state_slot(state, at).read_unaligned() }
-        }
-    };
-    let [a, b, c] = row.args.map(operand);
-    // SAFETY: the state lives as long as the thread, which is interrupted.
-    let mode = Mode::from_fpscr(unsafe { (*state).fpscr });
-    let mut status = Status::default();
-    let result = interp::fp_op(row.op, row.aux, row.imm, row.imm2, a, b, c, mode, &mut status);
-    // SAFETY: as above.
-    unsafe { (*state).fpscr |= status.0 };
-    fp.mxcsr &= !1;
-    let wide = row.op.result() == crate::ir::ops::Type::F64;
-    match row.dst {
-        FpLoc::None => {
-            let flags = it.reg(libc::REG_EFL) & !(CF | PF | AF | ZF | SF | OF);
-            let cmp = crate::cpu::state::nzcv_to_fp_cmp(result as u32);
-            it.set_reg(libc::REG_EFL, flags | u64::from(cmp) & (ZF | PF | CF));
-        }
-        FpLoc::Xmm(n) => {
-            let e = &mut fp._xmm[usize::from(n & 15)].element;
-            (e[0], e[1]) = (result as u32, (result >> 32) as u32);
-        }
-        FpLoc::Gpr(n) => it.set_reg(GREGS[usize::from(n & 15)], result),
-        FpLoc::State(at) => {
-            // SAFETY: the row's displacement is that of a register in the state, of the result's size.
-            unsafe {
-                if wide {
-                    state_slot(state, at).write_unaligned(result);
-                } else {
-                    state_slot(state, at).cast::<u32>().write_unaligned(result as u32);
-                }
-            }
-        }
-    }
-    let next = it.rip() + u64::from(row.len);
-    it.set_reg(libc::REG_RIP, next);
-}
-
-/// The place at displacement `at` from the state pointer.
-fn state_slot(state: *mut CpuState, at: i32) -> *mut u64 {
-    let from_start = at as isize + crate::cpu::state::STATE_BIAS as isize;
-    state.cast::<u8>().wrapping_offset(from_start).cast()
 }
 
 /// A fault that is nobody's but ours: one line, then the signal's own action once the handler returns.

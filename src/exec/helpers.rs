@@ -1,5 +1,6 @@
 //! Functions that translated code calls: floating point in software, FPSCR, rare integer operations.
 
+use super::FpMode;
 use super::runtime::Runtime;
 use crate::cpu::state::CpuState;
 use crate::ir::interp;
@@ -62,12 +63,14 @@ extern "sysv64" fn get_fpscr(state: &mut CpuState, _: u64, _: u64, _: u64, _: u6
     interp::read_fpscr(state).into()
 }
 
-/// 1 when the modes that translations are keyed by (FZ, DN, LEN, STRIDE) have changed, else 0.
+/// 1 when the key of translations has changed with the modes (see [`FpMode::key`]), else 0.
 extern "sysv64" fn set_fpscr(state: &mut CpuState, _: u64, value: u64, _: u64, _: u64) -> u64 {
-    const MODES: u32 = 0x0337_0000;
     let before = state.fpscr;
     interp::write_fpscr(state, value as u32);
-    u64::from((before ^ state.fpscr) & MODES != 0)
+    // RMode, FZ, DN, LEN, STRIDE; mostly none of them is touched.
+    const MODES: u32 = 0x03f7_0000;
+    let key = |fpscr| FpMode::get().map(|mode| mode.key(fpscr));
+    u64::from((before ^ state.fpscr) & MODES != 0 && key(before) != key(state.fpscr))
 }
 
 /// An integer operation without memory accesses.

@@ -6,6 +6,7 @@
 mod clocks;
 mod faults;
 mod fork_hints;
+pub mod fp_traps;
 mod helpers;
 mod jit;
 mod known;
@@ -40,17 +41,35 @@ pub struct FpMode {
     fpscr_writable: u32,
 }
 
-/// FZ and DN: what the host's floating point does not do exactly as ARM does.
-const FPSCR_SOFT: u32 = 1 << 24 | 1 << 25;
-
 impl FpMode {
-    /// Bit of [`FpKey`] that says that every operation goes through software.
+    /// Bits of [`FpKey`]: every operation goes through software.
     pub const SOFT: u8 = 0x80;
+    /// FPSCR.FZ: a tiny scalar result that x86 rounds up to a normal one must be noticed.
+    pub const FLUSH: u8 = 0x40;
+    /// FPSCR.DN: a scalar result that is a NaN must be noticed.
+    pub const DEFAULT_NAN: u8 = 0x20;
+    /// FPSCR.RMode is not to nearest, but Advanced SIMD rounds so: its floating point goes through software.
+    pub const DIRECTED: u8 = 0x10;
 
-    /// The key for an FPSCR value: short vectors as `lift` has it, and [`FpMode::SOFT`].
+    /// The key for an FPSCR value: short vectors as `lift` has it, and the bits above.
     pub fn key(self, fpscr: u32) -> FpKey {
-        let soft = self.always_soft || fpscr & FPSCR_SOFT != 0;
-        FpKey(FpKey::from_fpscr(fpscr, self.features).0 | if soft { FpMode::SOFT } else { 0 })
+        let short = FpKey::from_fpscr(fpscr, self.features).0;
+        if self.always_soft {
+            return FpKey(short | FpMode::SOFT);
+        }
+        let neon = self.features.contains(Features::NEON);
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        FpKey(
+            short
+                | bit(fpscr >> 24 & 1 != 0, FpMode::FLUSH)
+                | bit(fpscr >> 25 & 1 != 0, FpMode::DEFAULT_NAN)
+                | bit(neon && fpscr >> 22 & 3 != 0, FpMode::DIRECTED),
+        )
+    }
+
+    /// The process's.
+    fn get() -> Option<FpMode> {
+        MODE.get().copied()
     }
 }
 

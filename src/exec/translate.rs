@@ -189,7 +189,7 @@ impl Compile for FastTier {
             joined: Cell::new(0),
         };
         // The part of the key that is `lift`'s.
-        let fp = FpKey(location.fp.0 & !FpMode::SOFT);
+        let fp = FpKey(location.fp.0 & FpKey::SHORT_VECTORS);
         let at = |target: u32| Location {
             pc: target & !1,
             thumb: target & 1 == 1,
@@ -217,6 +217,9 @@ impl Compile for FastTier {
         let run_counter = stats::count_execution().then(stats::new_run_counter);
         let options = x64::Options {
             soft_fp: request.soft || self.soft_fp || location.fp.0 & FpMode::SOFT != 0,
+            flush: location.fp.0 & FpMode::FLUSH != 0,
+            default_nan: location.fp.0 & FpMode::DEFAULT_NAN != 0,
+            directed: location.fp.0 & FpMode::DIRECTED != 0,
             precise_flags: self.precise_flags,
             hash_lookup: request.hash,
             based: mem::space().base() != 0,

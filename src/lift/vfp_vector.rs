@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn wraps_in_the_bank() {
         assert_eq!(
-            regs(0x32, false, 14, 20, 31),
+            regs(0x0a, false, 14, 20, 31),
             [(14, 20, 31), (8, 22, 25), (10, 16, 27)]
         );
         assert_eq!(regs(1, true, 7, 11, 15), [(7, 11, 15), (4, 8, 12)]);

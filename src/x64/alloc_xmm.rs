@@ -202,7 +202,8 @@ impl Emitter<'_> {
         let v = self.xmm_holds[usize::from(x)];
         let op = self.block.insts[self.at].op;
         let scalar = op.effects() & effect::FP_TRAP != 0 && !matches!(op, Op::FMa32 | Op::FMa64 | Op::VecFp);
-        let three_operands = self.opts.host.avx && scalar;
+        let checked = self.opts.flush || self.opts.default_nan;
+        let three_operands = self.opts.host.avx && scalar && !checked;
         let unlocked = self.xlocked & 1 << x == 0;
         if v.is_none() {
             return unlocked;

@@ -83,12 +83,13 @@ pub enum FpLoc {
     State(i32),
 }
 
-/// A host floating-point instruction that raises #XM (SIGFPE) for Invalid; the handler evaluates `op` with
-/// `ir::interp::fp_op`, writes the result to `dst`, and resumes at `host + len`.
+/// A host floating-point instruction that may raise #XM (SIGFPE) for Invalid, Denormal or Underflow; the handler
+/// evaluates `op` with `ir::interp::fp_op` (or `vec_op`), writes the result to `dst`, and resumes at `host + len`: behind
+/// this instruction, or behind all those that the operation consists of.
 #[derive(Clone, Copy, Debug)]
 pub struct FpRow {
     pub host: u32,
-    pub len: u8,
+    pub len: u16,
     pub op: Op,
     pub aux: u8,
     pub imm: u32,

@@ -396,12 +396,14 @@ impl Emitter<'_> {
         let saved = disp(offset_of!(CpuState, exit_addr));
         dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + saved], rax);
         for (k, a) in args.iter().enumerate() {
-            if let SoftArg::Xmm(x) = a {
-                self.asm.op(
-                    Enc::of(0xd6).prefix(0x66),
-                    *x,
-                    Mem::state(base + 8 * (k as i32 + 1)).into(),
-                );
+            let at = Mem::state(base + 8 * (k as i32 + 1));
+            match a {
+                SoftArg::None => {}
+                SoftArg::Xmm(x) => self.asm.op(Enc::of(0xd6).prefix(0x66), *x, at.into()),
+                SoftArg::Mem(m) => {
+                    self.asm.op(Enc::new(0x8b).w(), RAX, (*m).into());
+                    self.asm.op(Enc::new(0x89).w(), RAX, at.into());
+                }
             }
         }
         let packed = super::fp::pack_op(inst);
@@ -412,6 +414,8 @@ impl Emitter<'_> {
         dynasm!(self.asm.ops; .arch x64; call QWORD [rbp + call]);
         match dst {
             SoftDst::Gpr(RAX) => return,
+            // ZF, PF and CF; rax, where they are made, holds nothing at a comparison.
+            SoftDst::Unordered => dynasm!(self.asm.ops; .arch x64; mov ah, 0x45; sahf),
             SoftDst::Gpr(r) => self.asm.mov_rr(r, RAX),
             SoftDst::Xmm(x) => self.asm.op(Enc::of(0x6e).prefix(0x66).w(), x, Rm::Reg(RAX)),
         }

@@ -24,6 +24,12 @@ use std::sync::atomic::AtomicU64;
 pub struct Options<'a> {
     /// Every floating-point operation goes through the run time's exact software.
     pub soft_fp: bool,
+    /// FPSCR.FZ: scalar denormals are zeros.
+    pub flush: bool,
+    /// FPSCR.DN: scalar NaN results are the default NaN.
+    pub default_nan: bool,
+    /// FPSCR.RMode is not to nearest: Advanced SIMD's floating point goes through the run time.
+    pub directed: bool,
     /// NZCV is exact at every instruction that may fault, even where no guest instruction reads it.
     pub precise_flags: bool,
     /// Indirect branches use the hashed table instead of the direct one.
@@ -102,11 +108,15 @@ pub(super) enum Cold {
 pub(super) enum SoftArg {
     None,
     Xmm(u8),
+    /// In the state.
+    Mem(Mem),
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum SoftDst {
     Gpr(u8),
+    /// EFLAGS as a comparison leaves them that finds its operands unordered.
+    Unordered,
     Xmm(u8),
 }
 

@@ -6,7 +6,7 @@
 
 use super::asm::{Alu, Cc, Enc, Mem, Rm, Sh};
 use super::code::{FpLoc, FpRow};
-use super::emit::{Cold, Emitter, FlagState, SoftArg, SoftDst};
+use super::emit::{Cold, Emitter, FlagState, NOWHERE, SoftArg, SoftDst};
 use super::flags::{FP_CMP, Test};
 use super::regs::{RAX, d_disp, disp, s_disp};
 use super::stubs::Helper;
@@ -37,6 +37,23 @@ fn fp_loc(rm: Rm) -> FpLoc {
         Rm::Mem(m) => FpLoc::State(m.disp),
         Rm::Pool(_) => unreachable!("constants are loaded into registers before an operation that may trap"),
     }
+}
+
+fn soft_arg(rm: Rm) -> SoftArg {
+    match rm {
+        Rm::Reg(x) => SoftArg::Xmm(x),
+        Rm::Mem(m) => SoftArg::Mem(m),
+        Rm::Pool(_) => unreachable!("constants are loaded into registers before an operation that may trap"),
+    }
+}
+
+/// Results that FPSCR's modes, or a difference between host and ARM, send to software.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Check {
+    None,
+    Nan,
+    /// As well the smallest normal number, which ARM, judging before rounding, may have flushed.
+    NanOrTiny,
 }
 
 impl Emitter<'_> {
@@ -138,11 +155,11 @@ impl Emitter<'_> {
         if double { 0xf2 } else { 0xf3 }
     }
 
-    fn trap_row(&mut self, inst: &Inst, from: u32, args: [FpLoc; 3], dst: FpLoc) {
-        let len = (self.asm.pos() - from) as u8;
+    /// The next instruction may trap; `args` and `dst` are where the whole operation's operands are and its result goes.
+    pub(super) fn may_trap(&mut self, inst: &Inst, args: [FpLoc; 3], dst: FpLoc) {
         self.code.fp_rows.push(FpRow {
-            host: from,
-            len,
+            host: self.asm.pos(),
+            len: 0,
             op: inst.op,
             aux: inst.aux,
             imm: inst.imm,
@@ -152,32 +169,107 @@ impl Emitter<'_> {
         });
     }
 
+    /// The operation that may have trapped since there were `first` rows ends here: a settled trap goes on here.
+    pub(super) fn traps_end(&mut self, first: usize) {
+        let end = self.asm.pos();
+        for row in &mut self.code.fp_rows[first..] {
+            row.len = (end - row.host) as u16;
+        }
+    }
+
+    /// What of a scalar result FPSCR's modes ask to look at.
+    fn check_for(&self, op: Op) -> Check {
+        use Op::{F64ToF32, FDiv32, FDiv64, FMa32, FMa64, FMul32, FMul64};
+        use Op::{FAdd32, FAdd64, FSub32, FSub64};
+        match op {
+            FMul32 | FMul64 | FDiv32 | FDiv64 | FMa32 | FMa64 | F64ToF32 if self.opts.flush => {
+                Check::NanOrTiny
+            }
+            // A quiet NaN hides a denormal operand from the host, but Input Denormal is raised all the same.
+            FAdd32 | FAdd64 | FSub32 | FSub64 if self.opts.flush => Check::Nan,
+            FMa32 | FMa64 => Check::Nan,
+            _ if self.opts.default_nan => Check::Nan,
+            _ => Check::None,
+        }
+    }
+
+    /// The register that [`Emitter::check_scalar`] needs: to be taken before the first instruction that may trap, as
+    /// what that pushes out of it must not be skipped.
+    fn check_scratch(&mut self, check: Check) -> u8 {
+        match check {
+            Check::NanOrTiny => self.alloc_xmm(),
+            _ => NOWHERE,
+        }
+    }
+
+    /// Sends the operation to software if its result in `dst` is one that `check` finds. The operands must still be
+    /// where `args` say.
+    fn check_scalar(&mut self, inst: &Inst, check: Check, t: u8, args: [SoftArg; 3], dst: u8) {
+        let double = inst.op.result() == Type::F64;
+        let ucomis = Enc::of(0x2e).prefix(if double { 0x66 } else { 0 });
+        let cc = match check {
+            Check::None => return,
+            Check::Nan => {
+                self.asm.op(ucomis, dst, Rm::Reg(dst));
+                Cc::P
+            }
+            Check::NanOrTiny => {
+                // The magnitude equals the smallest normal number, or is unordered: ZF either way.
+                let min = if double { 1 << 52 } else { 1 << 23 };
+                self.asm
+                    .op(Enc::of(0x28), t, mask(if double { 3 } else { 2 }).into());
+                self.asm.op(Enc::of(0x54), t, Rm::Reg(dst));
+                let min = self.asm.constant(min);
+                self.asm.op(ucomis, t, min);
+                Cc::E
+            }
+        };
+        self.clobbered();
+        let (label, back) = (self.asm.new_label(), self.asm.new_label());
+        self.asm.jcc(cc, label);
+        self.asm.bind(back);
+        self.cold.push(Cold::Soft {
+            label,
+            back,
+            inst: *inst,
+            args,
+            dst: SoftDst::Xmm(dst),
+        });
+    }
+
     fn arith(&mut self, inst: &Inst, opcode: u8) {
         if self.opts.soft_fp {
             return self.soft(inst);
+        }
+        let check = self.check_for(inst.op);
+        if check != Check::None {
+            self.pre_clobber(Flags::NONE);
         }
         let double = inst.op.result() == Type::F64;
         let e = Enc::of(opcode).prefix(Self::ss(double));
         let xa = self.xmm(inst.a);
         let b = self.xrm(inst.b);
         let dst = self.def_xmm();
-        let (from, a);
+        let t = self.check_scratch(check);
+        let first = self.code.fp_rows.len();
+        let locs = |a: u8| [FpLoc::Xmm(a), fp_loc(b), FpLoc::None];
+        if self.opts.flush && opcode == 0x5e {
+            // Division by zero would hide a denormal dividend: an unordered comparison does not.
+            self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
+            self.may_trap(inst, locs(xa), FpLoc::Xmm(dst));
+            self.asm.op_i(Enc::of(0xc2).prefix(Self::ss(double)), dst, b, 3);
+        }
         if self.opts.host.avx {
-            from = self.asm.pos();
+            self.may_trap(inst, locs(xa), FpLoc::Xmm(dst));
             self.asm.vex(e, dst, xa, b);
-            a = xa;
         } else {
             self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
-            from = self.asm.pos();
+            self.may_trap(inst, locs(dst), FpLoc::Xmm(dst));
             self.asm.op(e, dst, b);
-            a = dst;
         }
-        self.trap_row(
-            inst,
-            from,
-            [FpLoc::Xmm(a), fp_loc(b), FpLoc::None],
-            FpLoc::Xmm(dst),
-        );
+        let args = [SoftArg::Xmm(xa), soft_arg(b), SoftArg::None];
+        self.check_scalar(inst, check, t, args, dst);
+        self.traps_end(first);
     }
 
     /// Square root and the conversions between single and double.
@@ -185,25 +277,33 @@ impl Emitter<'_> {
         if self.opts.soft_fp {
             return self.soft(inst);
         }
+        let check = self.check_for(inst.op);
+        if check != Check::None {
+            self.pre_clobber(Flags::NONE);
+        }
         let e = Enc::of(opcode).prefix(Self::ss(self.double(inst.a)));
         let xa = self.xmm(inst.a);
         let dst = self.def_xmm();
-        let from;
-        if self.opts.host.avx {
-            from = self.asm.pos();
-            self.asm.vex(e, dst, xa, Rm::Reg(xa));
-        } else {
+        let t = self.check_scratch(check);
+        let first = self.code.fp_rows.len();
+        if !self.opts.host.avx {
             // Break the dependency on the old upper half.
             self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
-            from = self.asm.pos();
+        }
+        self.may_trap(inst, [FpLoc::Xmm(xa), FpLoc::None, FpLoc::None], FpLoc::Xmm(dst));
+        if self.opts.host.avx {
+            self.asm.vex(e, dst, xa, Rm::Reg(xa));
+        } else {
             self.asm.op(e, dst, Rm::Reg(xa));
         }
-        self.trap_row(
+        self.check_scalar(
             inst,
-            from,
-            [FpLoc::Xmm(xa), FpLoc::None, FpLoc::None],
-            FpLoc::Xmm(dst),
+            check,
+            t,
+            [SoftArg::Xmm(xa), SoftArg::None, SoftArg::None],
+            dst,
         );
+        self.traps_end(first);
     }
 
     fn sign(&mut self, inst: &Inst) {
@@ -232,8 +332,15 @@ impl Emitter<'_> {
         let double = inst.op == Op::FMa64;
         let (xa, xb, xc) = (self.xmm(inst.a), self.xmm(inst.b), self.xmm(inst.c));
         let dst = self.def_xmm();
+        let check = self.check_for(inst.op);
+        let t = self.check_scratch(check);
         self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
-        let from = self.asm.pos();
+        let first = self.code.fp_rows.len();
+        self.may_trap(
+            inst,
+            [FpLoc::Xmm(dst), FpLoc::Xmm(xb), FpLoc::Xmm(xc)],
+            FpLoc::Xmm(dst),
+        );
         let e = Enc {
             prefix: 0x66,
             map: 2,
@@ -242,29 +349,9 @@ impl Emitter<'_> {
             byte: false,
         };
         self.asm.vex(e, dst, xb, Rm::Reg(xc));
-        self.trap_row(
-            inst,
-            from,
-            [FpLoc::Xmm(dst), FpLoc::Xmm(xb), FpLoc::Xmm(xc)],
-            FpLoc::Xmm(dst),
-        );
-        self.asm.op(
-            Enc::of(0x2e).prefix(if double { 0x66 } else { 0 }),
-            dst,
-            Rm::Reg(dst),
-        );
-        self.clobbered();
-        let (label, back) = (self.asm.new_label(), self.asm.new_label());
-        self.asm.jcc(Cc::P, label);
-        self.asm.bind(back);
         let args = [SoftArg::Xmm(xa), SoftArg::Xmm(xb), SoftArg::Xmm(xc)];
-        self.cold.push(Cold::Soft {
-            label,
-            back,
-            inst: *inst,
-            args,
-            dst: SoftDst::Xmm(dst),
-        });
+        self.check_scalar(inst, check, t, args, dst);
+        self.traps_end(first);
     }
 
     fn compare(&mut self, inst: &Inst) {
@@ -277,11 +364,25 @@ impl Emitter<'_> {
         let xa = self.xmm(inst.a);
         let b = self.xrm(inst.b);
         self.take(RAX);
-        let from = self.asm.pos();
+        let first = self.code.fp_rows.len();
+        self.may_trap(inst, [FpLoc::Xmm(xa), fp_loc(b), FpLoc::None], FpLoc::None);
         let opcode = if inst.aux & 1 == 1 { 0x2f } else { 0x2e };
         self.asm
             .op(Enc::of(opcode).prefix(if double { 0x66 } else { 0 }), xa, b);
-        self.trap_row(inst, from, [FpLoc::Xmm(xa), fp_loc(b), FpLoc::None], FpLoc::None);
+        if self.opts.flush {
+            // A quiet NaN hides a denormal from the host, but Input Denormal is raised all the same.
+            let (label, back) = (self.asm.new_label(), self.asm.new_label());
+            self.asm.jcc(Cc::P, label);
+            self.asm.bind(back);
+            self.cold.push(Cold::Soft {
+                label,
+                back,
+                inst: *inst,
+                args: [SoftArg::Xmm(xa), soft_arg(b), SoftArg::None],
+                dst: SoftDst::Unordered,
+            });
+        }
+        self.traps_end(first);
         dynasm!(self.asm.ops; .arch x64; lahf; mov BYTE [BYTE rbp + FP_CMP as i8], ah);
         self.clobbered();
         self.flags.fp_cmp = true;
@@ -313,18 +414,27 @@ impl Emitter<'_> {
         }
         let double = inst.op == Op::F64ToInt;
         let e = Enc::of(if zero { 0x2c } else { 0x2d }).prefix(Self::ss(double));
+        let first = self.code.fp_rows.len();
         if signed {
-            let a = self.xrm(inst.a);
+            let a = if self.opts.flush {
+                Rm::Reg(self.xmm(inst.a))
+            } else {
+                self.xrm(inst.a)
+            };
             let dst = self.def();
-            let from = self.asm.pos();
+            let locs = [fp_loc(a), FpLoc::None, FpLoc::None];
+            self.denormal_traps(inst, a, locs, FpLoc::Gpr(dst));
+            self.may_trap(inst, locs, FpLoc::Gpr(dst));
             self.asm.op(e, dst, a);
-            return self.trap_row(inst, from, [fp_loc(a), FpLoc::None, FpLoc::None], FpLoc::Gpr(dst));
+            return self.traps_end(first);
         }
         // Unsigned: the 64-bit conversion is exact for 0 <= x < 2^32; anything else (the sign bit set, or the
         // exponent too large, NaN included) is settled in software before the host raises any flag.
         self.pre_clobber(Flags::NONE);
         let xa = self.xmm(inst.a);
         let t = self.alloc_gpr();
+        let locs = [FpLoc::Xmm(xa), FpLoc::None, FpLoc::None];
+        self.denormal_traps(inst, Rm::Reg(xa), locs, FpLoc::Gpr(t));
         let mv = Enc::of(0x7e).prefix(0x66);
         self.asm.op(if double { mv.w() } else { mv }, xa, Rm::Reg(t));
         if double {
@@ -337,6 +447,7 @@ impl Emitter<'_> {
         self.clobbered();
         let (label, back) = (self.asm.new_label(), self.asm.new_label());
         self.asm.jcc(Cc::Ae, label);
+        self.may_trap(inst, locs, FpLoc::Gpr(t));
         self.asm.op(e.w(), t, Rm::Reg(xa));
         self.asm.bind(back);
         let args = [SoftArg::Xmm(xa), SoftArg::None, SoftArg::None];
@@ -347,7 +458,20 @@ impl Emitter<'_> {
             args,
             dst: SoftDst::Gpr(t),
         });
+        self.traps_end(first);
         self.finish_in(t);
+    }
+
+    /// Conversions to integers don't tell denormal operands from zeros, which under FZ they are: a comparison does.
+    fn denormal_traps(&mut self, inst: &Inst, a: Rm, args: [FpLoc; 3], dst: FpLoc) {
+        if let (true, Rm::Reg(x)) = (self.opts.flush, a) {
+            let double = self.double(inst.a);
+            let t = self.alloc_xmm();
+            self.asm.op(Enc::of(0x28), t, a);
+            self.may_trap(inst, args, dst);
+            self.asm
+                .op_i(Enc::of(0xc2).prefix(Self::ss(double)), t, Rm::Reg(x), 3);
+        }
     }
 
     fn int_to_float(&mut self, inst: &Inst) {
@@ -360,7 +484,10 @@ impl Emitter<'_> {
         let dst = self.def_xmm();
         self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
         let e = Enc::of(0x2a).prefix(Self::ss(double));
+        let first = self.code.fp_rows.len();
+        self.may_trap(inst, [FpLoc::Gpr(r), FpLoc::None, FpLoc::None], FpLoc::Xmm(dst));
         self.asm.op(if signed { e } else { e.w() }, dst, Rm::Reg(r));
+        self.traps_end(first);
     }
 
     /// `cond` ? a : b.

@@ -2,13 +2,16 @@
 //! interpreter's functions.
 
 use emu::cpu::state::{CpuState, nzcv_to_fp_cmp};
+use emu::exec::fp_traps;
 use emu::ir::interp;
 use emu::ir::ops::{Block, Flags, Inst, Op};
 use emu::ir::vector::{Shape, VecOp};
 use emu::softfp::{Mode, Status};
 use emu::x64::code::Code;
+use emu::x64::code::FpRow;
 use emu::x64::stubs::{ExitKind, Helper, Stubs};
 use emu::x64::{Options, compile, stubs};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Executable memory with the stubs at its start, and the guest's memory at its address.
@@ -49,6 +52,7 @@ impl Bench {
         let table = map(0, 4 << 32, rw, 0);
         // SAFETY: the gs base is not used by anything else on x86-64 Linux user space.
         unsafe { libc::syscall(libc::SYS_arch_prctl, 0x1001, table) };
+        catch_traps();
         Bench {
             arena,
             stubs,
@@ -57,8 +61,15 @@ impl Bench {
         }
     }
 
-    /// Runs `block` on `state`; the exit's kind, argument.
+    /// Runs `block` on `state`, exceptions masked; the exit's kind, argument.
     pub fn run(&mut self, block: &Block, state: &mut CpuState, opts: &Options<'_>) -> (ExitKind, u32) {
+        let placed = self.place(block, opts);
+        state.mxcsr |= 0x1f80;
+        self.enter(&placed, state)
+    }
+
+    /// Compiles `block` into the arena, over what was there before.
+    pub fn place(&mut self, block: &Block, opts: &Options<'_>) -> Placed {
         let code = compile(block, opts);
         let mut bytes = code.bytes.clone();
         for x in &code.exits {
@@ -73,6 +84,15 @@ impl Bench {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), p, bytes.len());
             p
         };
+        Placed {
+            entry: entry as u64,
+            rows: code.fp_rows,
+        }
+    }
+
+    /// Runs what was placed last on `state`. Floating-point traps that MXCSR in the state does not mask are settled as
+    /// the run time does.
+    pub fn enter(&mut self, placed: &Placed, state: &mut CpuState) -> (ExitKind, u32) {
         for (h, offset) in self.stubs.jumps.iter().enumerate() {
             state.helpers[h] = self.arena as u64 + u64::from(*offset);
         }
@@ -83,16 +103,18 @@ impl Bench {
         state.helpers[Helper::VecOp as usize] = vec_op as *const () as u64;
         state.code_base = self.arena as u64;
         // A tag that no random target equals.
-        self.stack.fill(0x1357_9bdf_1357_9bdf);
+        self.stack[2000..2064].fill(0x1357_9bdf_1357_9bdf);
         state.jit_sp = self.stack.as_ptr() as u64 + 8 * 2048;
-        // Masked exceptions: traps are the run time's business.
-        state.mxcsr |= 0x1f80;
         let enter = self.arena as usize + self.stubs.enter as usize;
+        TRAPS.set((placed, state));
         // SAFETY: the stub has this signature; the state's fields have been set up for it above.
         unsafe {
             let f: extern "sysv64" fn(*mut CpuState, *const u8) = std::mem::transmute(enter);
-            f(state, entry);
+            f(state, placed.entry as *const u8);
+            // The guest's MXCSR stays; ours masks all exceptions.
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &0x1f80u32);
         }
+        TRAPS.set((std::ptr::null(), std::ptr::null_mut()));
         let _ = self.table;
         let kind = match state.exit_kind {
             1 => ExitKind::Link,
@@ -104,6 +126,63 @@ impl Bench {
             k => panic!("exit kind {k}"),
         };
         (kind, state.exit_arg)
+    }
+}
+
+/// A compiled block in the arena.
+pub struct Placed {
+    entry: u64,
+    rows: Vec<FpRow>,
+}
+
+thread_local! {
+    /// What runs on this thread.
+    static TRAPS: Cell<(*const Placed, *mut CpuState)> =
+        const { Cell::new((std::ptr::null(), std::ptr::null_mut())) };
+    static SETTLED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Traps settled on this thread so far.
+#[allow(dead_code, reason = "not all tests look at them")]
+pub fn traps() -> u64 {
+    SETTLED.get()
+}
+
+/// Makes this thread's SIGFPE settle traps.
+fn catch_traps() {
+    let stack = map(0, 1 << 18, libc::PROT_READ | libc::PROT_WRITE, 0);
+    // SAFETY: the stack is mapped for good, `action` is valid, and the handler touches only what this thread owns.
+    unsafe {
+        let stack = libc::stack_t {
+            ss_sp: stack.cast(),
+            ss_flags: 0,
+            ss_size: 1 << 18,
+        };
+        libc::sigaltstack(&stack, std::ptr::null_mut());
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_trap as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGFPE, &action, std::ptr::null_mut());
+    }
+}
+
+extern "C" fn on_trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let (placed, state) = TRAPS.get();
+    // SAFETY: the kernel passes a context; what `enter` has set is valid until it comes back.
+    let settled = unsafe {
+        let context = &mut *context.cast::<libc::ucontext_t>();
+        let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+        !placed.is_null() && {
+            let placed = &*placed;
+            let offset = rip.wrapping_sub(placed.entry) as u32;
+            let row = placed.rows.binary_search_by_key(&offset, |r| r.host);
+            row.is_ok_and(|row| fp_traps::settle(context, &mut *state, &placed.rows[row]))
+        }
+    };
+    SETTLED.set(SETTLED.get() + 1);
+    if !settled {
+        eprintln!("a floating-point trap where none is expected");
+        std::process::abort();
     }
 }
 

@@ -12,14 +12,21 @@ pub fn read_fpscr(state: &CpuState) -> u32 {
     state.fp_nzcv() | state.fpscr | mxcsr_cumulative(state.mxcsr) | qc
 }
 
+/// FPSCR.FZ and FPSCR.IXC.
+const FZ: u32 = 1 << 24;
+const IXC: u32 = 1 << 4;
+
 /// Sets FPSCR as far as the model has its bits, and in the kept MXCSR clears the sticky bits and sets the rounding mode.
+/// Under FZ, Inexact is unmasked there until it has been raised once: a result that ARM flushes raises Underflow alone,
+/// but the host's sticky bit for Inexact as well, from which nothing could be told afterwards.
 pub fn write_fpscr(state: &mut CpuState, value: u32) {
     state.fp_cmp = nzcv_to_fp_cmp(value);
     state.fpscr = value & state.fpscr_writable & 0x0fff_ffff;
     state.qc = [0; 2];
     // x86 has rounding down and up the other way round.
     let rounding = [0, 2, 1, 3][(value >> 22 & 3) as usize];
-    state.mxcsr = state.mxcsr & !0x603f | rounding << 13;
+    let masked = state.fpscr & FZ == 0 || state.fpscr & IXC != 0;
+    state.mxcsr = state.mxcsr & !0x703f | rounding << 13 | u32::from(masked) << 12;
 }
 
 /// The sticky bits of MXCSR that are ARM's: IE, ZE, OE, UE, PE in bits 0, 2, 3, 4, 5. DE has no counterpart.
