@@ -194,7 +194,7 @@ ops! {
     Nop None "" NONE;
     /// Start of the guest instruction at address `imm`; `aux` bit 0 is the T bit, `imm2` ITSTATE before it, `cond` that of
     /// the run that [`Op::SkipUnless`] guards and that goes on here: who comes in here tests it again. `aux` bit 1 (set by
-    /// the optimiser): not all VFP registers hold what they should here, so this is no place to stop.
+    /// the optimiser): not all registers hold what they should here, so this is no place to stop.
     InsnStart None "" NONE;
     /// Jump to label `imm` unless `cond` holds.
     SkipUnless None "" CONTROL | READS_COND;

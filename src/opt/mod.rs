@@ -1,9 +1,9 @@
 //! IR to IR: what is not needed goes.
 //!
 //! The fast tier has three passes. One backward: flags that nobody reads are not set, values that nobody uses are not
-//! computed, VFP registers that nobody sees are not written ([`overwritten`]). One forward, [`hoist`]: arithmetic between a carry and its reader moves before the carry. And
-//! [`fences`]: barriers that order nothing go. Constants are
-//! folded where the builder made them; the rest is the emitter's choice of instructions.
+//! computed, registers are not written for nobody to see ([`overwritten`]). One forward, [`hoist`]: arithmetic between a
+//! carry and its reader moves before the carry. And [`fences`]: barriers that order nothing go. Constants are folded where
+//! the builder made them; the rest is the emitter's choice of instructions.
 
 mod fences;
 mod hoist;
@@ -38,7 +38,8 @@ fn remove_dead(block: &mut Block, live_at: &dyn Fn(u32) -> Flags, precise: bool)
         }
         let sets = inst.flags;
         inst.flags = Flags(sets.0 & live.0);
-        if overwritten.before(inst, i) || removable(inst) && !used[i] {
+        let wanted = !inst.a.is_none() && used[inst.a.index()];
+        if overwritten.before(inst, i, wanted) || removable(inst) && !used[i] {
             *inst = Inst::new(Op::Nop);
             continue;
         }

@@ -1,20 +1,24 @@
-//! Writes of VFP registers that are overwritten before anyone can see them.
+//! Writes of registers that are overwritten before anyone can see them.
 //!
 //! Straight Advanced SIMD code works in a few registers: of five results in a row that go to q9, four are only operands
-//! of the next instruction. The block passes them on as values; that they are in the register as well matters only to
-//! a fault, an exit or a signal. The first two are operations of the block. Signals are delivered at boundaries between
+//! of the next instruction; and MOVW is there for the MOVT behind it. The block passes such results on as values; that
+//! they are in the register as well matters only to a fault, an exit or a signal. The first two are operations of the
+//! block. Signals are delivered at boundaries between
 //! instructions, and those between a write that went and the one that made it needless are boundaries no more (`aux`
 //! bit 1 of their InsnStart): the thread goes on for the few instructions to the next one that is.
 
 use crate::ir::ops::{Block, Inst, Op, effect};
 use crate::ir::vector::Shape;
 
+const WORDS: usize = 80;
+
 /// State of the walk, which goes backward through a block.
 pub struct Overwritten {
-    /// S registers (D16-D31 as pairs 32-63) that are written further on, before anyone can see them.
-    words: u64,
+    /// Words of registers that are written further on, before anyone can see them: S registers (D16-D31 as pairs
+    /// 32-63), then r0-r14.
+    words: u128,
     /// The index of the operation that writes each.
-    by: [u32; 64],
+    by: [u32; WORDS],
     /// From a write that went to the one that made it needless.
     gone: Vec<(usize, usize)>,
 }
@@ -23,15 +27,16 @@ impl Default for Overwritten {
     fn default() -> Self {
         Overwritten {
             words: 0,
-            by: [0; 64],
+            by: [0; WORDS],
             gone: Vec::new(),
         }
     }
 }
 
-/// The S registers that a context operation reads or writes.
-fn words(inst: &Inst) -> u64 {
+/// The words that a context operation reads or writes.
+fn words(inst: &Inst) -> u128 {
     match inst.op {
+        Op::GetReg | Op::SetReg => 1 << (64 + (inst.imm & 15)),
         Op::GetS | Op::SetS => 1 << (inst.imm & 63),
         Op::GetD | Op::SetD => 3 << ((2 * inst.imm) & 63),
         _ if Shape(inst.imm2 as u8).is_q() => 15 << ((2 * inst.imm) & 63),
@@ -40,14 +45,15 @@ fn words(inst: &Inst) -> u64 {
 }
 
 impl Overwritten {
-    /// Takes note of `inst` at index `at`; true if it is a write that may go.
-    pub fn before(&mut self, inst: &Inst, at: usize) -> bool {
+    /// Takes note of `inst` at index `at`; true if it is a write that may go. A core register is where a value is best
+    /// kept for what uses it: with `wanted` (the value is used further on) the write stays.
+    pub fn before(&mut self, inst: &Inst, at: usize, wanted: bool) -> bool {
         match inst.op {
-            Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
-            Op::SetS | Op::SetD | Op::SetV => {
+            Op::GetReg | Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
+            Op::SetReg | Op::SetS | Op::SetD | Op::SetV => {
                 let written = words(inst);
-                let each = (0..64).filter(|k| written >> k & 1 != 0);
-                if self.words & written == written {
+                let each = (0..WORDS).filter(|k| written >> k & 1 != 0);
+                if self.words & written == written && !(wanted && inst.op == Op::SetReg) {
                     let last = each.map(|k| self.by[k]).max();
                     self.gone.push((at, last.unwrap_or(0) as usize));
                     return true;
@@ -121,6 +127,22 @@ mod tests {
             }
         });
         assert_eq!(found, (vec![(3, 18)], vec![true, false, false, false]));
+    }
+
+    #[test]
+    fn core_registers_as_well() {
+        let mut b = Builder::new();
+        for k in 0..3 {
+            b.insn_start(0x8000 + 4 * k, false, 0);
+            let v = b.iconst(k);
+            b.set_reg(if k == 1 { 3 } else { 4 }, v);
+        }
+        b.jump(0x9000);
+        let mut block = b.finish();
+        crate::opt::run(&mut block, &|_| Flags::NONE, false);
+        let set = |i: &&Inst| i.op == Op::SetReg;
+        let left: Vec<u32> = block.insts.iter().filter(set).map(|i| i.imm).collect();
+        assert_eq!(left, [3, 4]);
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Whether the value defined at `v` may be computed into the register that `SetReg` at `set` names:
-    /// nothing between them reads that register, may fault, joins or leaves.
+    /// nothing between them reads that register, may fault, joins or leaves, and no thread comes out.
     fn may_coalesce(&self, v: usize, set: usize) -> bool {
         let insts = &self.block.insts;
         if matches!(insts[v].op, Op::Const | Op::GetReg) {
@@ -326,7 +326,7 @@ impl<'a> Emitter<'a> {
         let r = insts[set].imm;
         insts[v + 1..set].iter().all(|k| {
             k.op.effects() & (effect::FAULT | effect::CONTROL) == 0
-                && k.op != Op::InsnStart
+                && (k.op != Op::InsnStart || k.aux & 2 != 0)
                 && !(matches!(k.op, Op::GetReg | Op::SetReg) && k.imm == r)
         })
     }
@@ -386,7 +386,7 @@ impl<'a> Emitter<'a> {
                 self.thumb = inst.aux & 1 != 0;
                 self.it = inst.imm2 as u8;
                 // In the middle of a run a thread may come out only while it can go on: with the run's condition. And where
-                // the optimiser has left VFP registers behind, it may not.
+                // the optimiser has left registers behind, it may not.
                 let known = self.flags.eflags | self.flags.mem;
                 let exact = inst.aux & 2 == 0 && known.contains(Flags::read_by(inst.cond));
                 self.push_row(exact, false);
