@@ -32,11 +32,32 @@ fn untried(set: Set, word: u32) -> bool {
 }
 
 /// Runs `words` one by one in `guest` under `qemu-arm -cpu` `cpu`.
+///
+/// An instruction that had not left when the guest's alarm came is tried again, because the machine may have been busy.
 pub fn verdicts(guest: &Path, cpu: &str, set: Set, words: &[u32]) -> std::io::Result<Vec<Verdict>> {
-    let mut verdicts = Vec::with_capacity(words.len());
-    while verdicts.len() < words.len() {
+    let mut letters = ask(guest, cpu, set, words)?;
+    for _ in 0..2 {
+        let late: Vec<usize> = (0..words.len()).filter(|&i| letters[i] == b'L').collect();
+        let again: Vec<u32> = late.iter().map(|&i| words[i]).collect();
+        for (i, letter) in late.into_iter().zip(ask(guest, cpu, set, &again)?) {
+            letters[i] = letter;
+        }
+    }
+    let verdict = |(letter, &word): (u8, &u32)| match letter {
+        b'?' => Verdict::Unknown,
+        _ if untried(set, word) => Verdict::Unknown,
+        b'I' => Verdict::Sigill,
+        _ => Verdict::Runs,
+    };
+    Ok(letters.into_iter().zip(words).map(verdict).collect())
+}
+
+/// The guest's letter for each word; `?` where QEMU itself ended.
+fn ask(guest: &Path, cpu: &str, set: Set, words: &[u32]) -> std::io::Result<Vec<u8>> {
+    let mut letters = Vec::with_capacity(words.len());
+    while letters.len() < words.len() {
         let mut records = Vec::new();
-        for &word in &words[verdicts.len()..] {
+        for &word in &words[letters.len()..] {
             let nop = [0xe320_f000, 0xbf00, 0xf3af_8000][[1, 0, 2][set as usize]];
             let word = match set {
                 _ if untried(set, word) => nop,
@@ -59,23 +80,10 @@ pub fn verdicts(guest: &Path, cpu: &str, set: Set, words: &[u32]) -> std::io::Re
         let writer = std::thread::spawn(move || stdin.write_all(&records));
         let output = child.wait_with_output()?;
         let _ = writer.join();
-        let answers = output.stdout.iter().take_while(|b| b"ISTBL.".contains(b));
-        let before = verdicts.len();
-        verdicts.extend(answers.map(|b| {
-            if *b == b'I' {
-                Verdict::Sigill
-            } else {
-                Verdict::Runs
-            }
-        }));
-        for (verdict, &word) in verdicts[before..].iter_mut().zip(&words[before..]) {
-            if untried(set, word) {
-                *verdict = Verdict::Unknown;
-            }
-        }
-        if verdicts.len() < words.len() {
-            verdicts.push(Verdict::Unknown);
+        letters.extend(output.stdout.iter().take_while(|b| b"ISTBL.".contains(b)));
+        if letters.len() < words.len() {
+            letters.push(b'?');
         }
     }
-    Ok(verdicts)
+    Ok(letters)
 }

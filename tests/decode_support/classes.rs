@@ -94,6 +94,7 @@ impl View {
         rows.iter().any(|row| {
             let off = (self.word ^ row.value) & row.mask;
             row.is_narrow() == (self.set == Set::T16)
+                && !row.requires.contains(Features::NEON)
                 && !(row.conditional && self.bits(28, 4) == 15)
                 && off & !bits == 0
                 && (theirs.starts_with(row.name)
@@ -106,6 +107,14 @@ impl View {
 pub fn is_simd_access(row: &Row) -> bool {
     let number = row.name.strip_prefix("vld").or(row.name.strip_prefix("vst"));
     matches!(number, Some("1" | "2" | "3" | "4"))
+}
+
+/// Advanced SIMD of ARMv8, all of it data processing.
+fn is_v8_name(name: &str) -> bool {
+    let starts = [
+        "sha", "aes", "vmaxnm", "vminnm", "vrint", "vcvta", "vcvtn", "vcvtp", "vcvtm",
+    ];
+    starts.iter().any(|s| name.starts_with(s))
 }
 
 fn is_simd_name(name: &str) -> bool {
@@ -127,8 +136,6 @@ pub static CLASSES: &[Class] = &[
         reason: "VTBL, VTBX whose list leaves D31: UNPREDICTABLE; capstone goes on with other registers" },
     Class { name: "simd-pc-base", qemu: Runs, holds: |v| v.unpredictable() && v.is_simd_access() && v.bits(16, 4) == 15,
         reason: "VLD1 to VLD4, VST1 to VST4 with a pc base: UNPREDICTABLE" },
-    Class { name: "simd-lanes-past-d31", qemu: Sigill, holds: |v| v.unpredictable() && v.is_simd_access() && v.bits(23, 1) == 1 && v.bits(10, 2) != 3,
-        reason: "single lanes of registers past D31: UNPREDICTABLE" },
     Class { name: "simd-past-d31", qemu: Runs, holds: |v| v.unpredictable() && v.is_simd_access(),
         reason: "whole registers past D31: UNPREDICTABLE; QEMU goes on in what follows them in its state" },
     Class { name: "simd-vcvt-half-range", qemu: Sigill, holds: |v| v.refused(Undefined) && v.row_name() == "vcvt" && v.capstone() == "vcvt" && v.row.is_some_and(|r| r.requires.contains(Features::NEON)),
@@ -148,7 +155,7 @@ pub static CLASSES: &[Class] = &[
     Class { name: "setpan", qemu: Sigill, holds: |v| v.refused(Undefined) && v.capstone() == "setpan",
         reason: "SETPAN: ARMv8.1, privileged" },
     Class { name: "debug-registers", qemu: Runs, holds: |v| v.refused(Undefined) && v.coprocessor() == 14 && v.bits(20, 1) == 1 && matches!(v.capstone(), "mrc" | "mrrc") && debug_register(v),
-        reason: "DBGDIDR, DBGDRAR, DBGDSAR, DBGDSCRint: Linux closes them to User mode, QEMU doesn't" },
+        reason: "DBGDIDR, DBGDRAR, DBGDSAR: Linux closes them to User mode, QEMU doesn't" },
     Class { name: "coprocessor", qemu: Sigill, holds: |v| v.refused(Undefined) && matches!(v.capstone(), "ldc" | "ldcl" | "stc" | "stcl" | "mcr" | "mrc" | "mcrr" | "mrrc"),
         reason: "cp14 and cp15 registers that User mode has no access to" },
 
@@ -183,8 +190,8 @@ pub static CLASSES: &[Class] = &[
         reason: "RFE with other low halfwords than 0x0a00" },
     Class { name: "vmsr-should-be-bits", qemu: Sigill, holds: |v| v.refused(Undefined) && v.row.is_none() && v.capstone() == "vmsr" && v.coprocessor() == 10 && v.bits(0, 8) != 0x10,
         reason: "VMSR with should-be-zero bits set" },
-    Class { name: "capstone-simd-elsewhere", qemu: Sigill, holds: |v| v.refused(Undefined) && v.set == Set::T32 && is_simd_name(v.capstone()),
-        reason: "capstone decodes SIMD instructions under prefixes that are not theirs" },
+    Class { name: "capstone-simd-elsewhere", qemu: Sigill, holds: |v| v.refused(Undefined) && v.set == Set::T32 && v.bits(24, 4) != 15 && is_v8_name(v.capstone()),
+        reason: "capstone decodes ARMv8's SIMD instructions under prefixes other than 111x 1111" },
 
     Class { name: "half-move-pc", qemu: Sigill, holds: |v| v.unpredictable() && v.row_name() == "vmov" && v.coprocessor() == 9 && v.bits(12, 4) == 15,
         reason: "VMOV.F16 of pc: UNPREDICTABLE" },
@@ -239,8 +246,6 @@ fn debug_register(v: &View) -> bool {
     let opc1 = v.bits(21, 3);
     match v.capstone() {
         "mrrc" => v.bits(4, 4) == 0 && matches!(v.bits(0, 4), 1 | 2),
-        _ => {
-            opc1 == 0 && v.bits(5, 3) == 0 && matches!((v.bits(16, 4), v.bits(0, 4)), (0, 0 | 1) | (1 | 2, 0))
-        }
+        _ => opc1 == 0 && v.bits(5, 3) == 0 && matches!((v.bits(16, 4), v.bits(0, 4)), (0..=2, 0)),
     }
 }

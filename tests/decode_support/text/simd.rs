@@ -1,182 +1,8 @@
-//! Advanced SIMD and ARMv8 VFP instructions as capstone writes them, from their decoded form: every field shows.
+//! The text of Advanced SIMD instructions.
 
-use emu::isa::insn::*;
-use emu::isa::simd::{Rounding, *};
-
-/// A base mnemonic, data types and operands; the condition goes behind the mnemonic.
-pub struct Text {
-    pub name: String,
-    pub types: String,
-    pub operands: String,
-}
-
-impl Text {
-    fn new(name: impl Into<String>, types: impl Into<String>, operands: impl Into<String>) -> Text {
-        Text {
-            name: name.into(),
-            types: types.into(),
-            operands: operands.into(),
-        }
-    }
-
-    /// The whole, under the condition that A32's bits 31 to 28 say.
-    pub fn with_condition(&self, cond: u32) -> String {
-        let conds = [
-            "eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le", "", "",
-        ];
-        format!(
-            "{}{}{} {}",
-            self.name, conds[cond as usize], self.types, self.operands
-        )
-    }
-}
-
-/// The text of the instructions that this file knows.
-pub fn text(insn: &Insn) -> Option<Text> {
-    match insn {
-        Insn::Simd(simd) => Some(simd_text(simd)),
-        Insn::Vfp(vfp) => vfp_text(vfp),
-        _ => None,
-    }
-}
-
-/// Capstone's text with VEXT in bytes, whatever lanes it counts in, and without an offset of minus zero.
-pub fn plain(text: &str) -> String {
-    let vext = || {
-        let (lanes, rest) = text.strip_prefix("vext.")?.split_once(' ')?;
-        let (registers, start) = rest.rsplit_once('#')?;
-        let (lanes, start): (u64, u64) = (lanes.parse().ok()?, start.parse().ok()?);
-        Some(format!("vext.8 {registers}{}", number(lanes / 8 * start)))
-    };
-    vext().unwrap_or_else(|| text.replace(", #-0]", "]"))
-}
-
-fn bits(size: u8) -> u32 {
-    8 << size
-}
-
-fn sign(unsigned: bool) -> char {
-    if unsigned { 'u' } else { 's' }
-}
-
-fn d(n: u8) -> String {
-    format!("d{n}")
-}
-
-fn s(n: u8) -> String {
-    format!("s{n}")
-}
-
-fn q(n: u8) -> String {
-    assert!(n.is_multiple_of(2));
-    format!("q{}", n / 2)
-}
-
-fn v(long: bool, n: u8) -> String {
-    if long { q(n) } else { d(n) }
-}
-
-fn core(r: Reg) -> &'static str {
-    [
-        "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "sb", "sl", "fp", "ip", "sp", "lr", "pc",
-    ][usize::from(r.0)]
-}
-
-fn number(n: u64) -> String {
-    if n > 9 {
-        format!("#{n:#x}")
-    } else {
-        format!("#{n}")
-    }
-}
-
-fn three_name(op: SimdThree) -> &'static str {
-    use SimdThree::*;
-    match op {
-        And => "vand",
-        Bic => "vbic",
-        Orr => "vorr",
-        Orn => "vorn",
-        Eor => "veor",
-        Bsl => "vbsl",
-        Bit => "vbit",
-        Bif => "vbif",
-        Add | Fadd => "vadd",
-        Sub | Fsub => "vsub",
-        Mul | PolyMul | Fmul => "vmul",
-        Mla | Fmla => "vmla",
-        Mls | Fmls => "vmls",
-        Hadd => "vhadd",
-        Rhadd => "vrhadd",
-        Hsub => "vhsub",
-        Qadd => "vqadd",
-        Qsub => "vqsub",
-        Ceq | Fceq => "vceq",
-        Cgt | Fcgt => "vcgt",
-        Cge | Fcge => "vcge",
-        Tst => "vtst",
-        Max | Fmax => "vmax",
-        Min | Fmin => "vmin",
-        Abd | Fabd => "vabd",
-        Aba => "vaba",
-        Shl => "vshl",
-        Qshl => "vqshl",
-        Rshl => "vrshl",
-        Qrshl => "vqrshl",
-        Qdmulh => "vqdmulh",
-        Qrdmulh => "vqrdmulh",
-        Qrdmlah => "vqrdmlah",
-        Qrdmlsh => "vqrdmlsh",
-        Padd | Fpadd => "vpadd",
-        Pmax | Fpmax => "vpmax",
-        Pmin | Fpmin => "vpmin",
-        Fma => "vfma",
-        Fms => "vfms",
-        Facge => "vacge",
-        Facgt => "vacgt",
-        Fmaxnm => "vmaxnm",
-        Fminnm => "vminnm",
-        Frecps => "vrecps",
-        Frsqrts => "vrsqrts",
-    }
-}
-
-fn three_types(op: SimdThree, size: u8, unsigned: bool) -> String {
-    use SimdThree::*;
-    let bits = bits(size);
-    match op {
-        And | Bic | Orr | Orn | Eor | Bsl | Bit | Bif => String::new(),
-        Add | Sub | Mul | Mla | Mls | Ceq | Padd => format!(".i{bits}"),
-        PolyMul => ".p8".to_string(),
-        Tst => format!(".{bits}"),
-        Fadd | Fsub | Fmul | Fmla | Fmls | Fma | Fms | Fabd | Fceq | Fcge | Fcgt | Facge | Facgt | Fmax
-        | Fmin | Fmaxnm | Fminnm | Frecps | Frsqrts | Fpadd | Fpmax | Fpmin => format!(".f{bits}"),
-        _ => format!(".{}{bits}", sign(unsigned)),
-    }
-}
-
-fn long_name(op: SimdLong) -> &'static str {
-    use SimdLong::*;
-    match op {
-        Addl => "vaddl",
-        Subl => "vsubl",
-        Abal => "vabal",
-        Abdl => "vabdl",
-        Mull | PolyMull => "vmull",
-        Mlal => "vmlal",
-        Mlsl => "vmlsl",
-        Qdmull => "vqdmull",
-        Qdmlal => "vqdmlal",
-        Qdmlsl => "vqdmlsl",
-    }
-}
-
-fn long_types(op: SimdLong, size: u8, unsigned: bool) -> String {
-    match op {
-        SimdLong::PolyMull => format!(".p{}", bits(size)),
-        _ => format!(".{}{}", sign(unsigned), bits(size)),
-    }
-}
+use super::names::*;
+use super::{Text, bits, core, cvt_letter, d, exponent, number, q, rint_letter, s, sign, v};
+use emu::isa::simd::*;
 
 fn two_text(op: SimdTwo, size: u8, unsigned: bool, long: bool, dest: u8, m: u8) -> Text {
     use SimdTwo::*;
@@ -216,29 +42,6 @@ fn two_text(op: SimdTwo, size: u8, unsigned: bool, long: bool, dest: u8, m: u8) 
     Text::new(name, types, format!("{}, {}{zero}", v(long, dest), v(long, m)))
 }
 
-fn shift_name(op: SimdShift) -> &'static str {
-    use SimdShift::*;
-    match op {
-        Shr => "vshr",
-        Sra => "vsra",
-        Rshr => "vrshr",
-        Rsra => "vrsra",
-        Sri => "vsri",
-        Shl => "vshl",
-        Sli => "vsli",
-        Qshl => "vqshl",
-        Qshlu => "vqshlu",
-    }
-}
-
-fn shift_types(op: SimdShift, size: u8, unsigned: bool) -> String {
-    match op {
-        SimdShift::Sri | SimdShift::Sli => format!(".{}", bits(size)),
-        SimdShift::Shl => format!(".i{}", bits(size)),
-        _ => format!(".{}{}", sign(unsigned), bits(size)),
-    }
-}
-
 fn narrow_text(op: SimdNarrow, size: u8, unsigned: bool, amount: u8, dest: u8, m: u8) -> Text {
     use SimdNarrow::*;
     let (name, kind) = match (op, amount) {
@@ -262,7 +65,7 @@ fn narrow_text(op: SimdNarrow, size: u8, unsigned: bool, amount: u8, dest: u8, m
 
 /// The immediate as an assembler has it: the smallest lane of which the value is a repetition, and whose single
 /// non-zero byte it is (or, with ones below it, MSL's forms).
-fn modified_text(op: SimdImm, value: u64, long: bool, dest: u8) -> Vec<Text> {
+pub fn modified(op: SimdImm, value: u64, long: bool, dest: u8) -> Vec<Text> {
     let names = match op {
         SimdImm::Mov => [("vmov", value), ("vmvn", !value)],
         SimdImm::Orr => [("vorr", value); 2],
@@ -294,15 +97,6 @@ fn modified_text(op: SimdImm, value: u64, long: bool, dest: u8) -> Vec<Text> {
         }
     }
     texts
-}
-
-/// As C's %e.
-fn exponent(value: f32) -> String {
-    let text = format!("{value:.6e}");
-    let (mantissa, exponent) = text.split_once('e').expect("an exponent");
-    let exponent: i32 = exponent.parse().expect("a number");
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
 fn address(a: &SimdAddress) -> String {
@@ -347,19 +141,6 @@ fn lane_text(kind: &str, a: &Lane) -> Text {
     )
 }
 
-fn crypto_name(op: CryptoThree) -> &'static str {
-    use CryptoThree::*;
-    match op {
-        Sha1c => "sha1c",
-        Sha1p => "sha1p",
-        Sha1m => "sha1m",
-        Sha1su0 => "sha1su0",
-        Sha256h => "sha256h",
-        Sha256h2 => "sha256h2",
-        Sha256su1 => "sha256su1",
-    }
-}
-
 /// Lane of a scalar operand, where there is one.
 fn lane(index: Option<u8>) -> String {
     index.map_or(String::new(), |i| format!("[{i}]"))
@@ -373,40 +154,7 @@ fn vector_or_scalar(long: bool, m: u8, index: Option<u8>) -> String {
     }
 }
 
-fn round_letter(round: Rounding) -> &'static str {
-    match round {
-        Rounding::NearestAway => "a",
-        Rounding::NearestEven => "n",
-        Rounding::PlusInf => "p",
-        Rounding::MinusInf => "m",
-        Rounding::Zero => "z",
-        Rounding::Fpscr => "r",
-    }
-}
-
-/// The letter of VRINT.
-fn rint_letter(round: Rounding, exact: bool) -> &'static str {
-    if exact { "x" } else { round_letter(round) }
-}
-
-/// VCVT's letter: none for VCVT itself.
-fn cvt_letter(round: Rounding) -> &'static str {
-    if round == Rounding::Zero {
-        ""
-    } else {
-        round_letter(round)
-    }
-}
-
-/// A text that stands for all that an assembler could write: of a modified immediate there may be several.
-pub fn alternatives(insn: &Insn) -> Vec<Text> {
-    match *insn {
-        Insn::Simd(Simd::ModifiedImm { op, value, q, d }) => modified_text(op, value, q, d),
-        _ => text(insn).into_iter().collect(),
-    }
-}
-
-fn simd_text(simd: &Simd) -> Text {
+pub fn text(simd: &Simd) -> Text {
     match *simd {
         Simd::Three {
             op,
@@ -555,7 +303,7 @@ fn simd_text(simd: &Simd) -> Text {
             value,
             q: long,
             d,
-        } => modified_text(op, value, long, d).swap_remove(0),
+        } => modified(op, value, long, d).swap_remove(0),
         Simd::Ext {
             start,
             q: long,
@@ -816,195 +564,4 @@ fn simd_text(simd: &Simd) -> Text {
             Text::new(format!("vld{elements}"), format!(".{}", bits(size)), operands)
         }
     }
-}
-
-fn arith_name(op: VfpArith) -> &'static str {
-    use VfpArith::*;
-    match op {
-        Vmla => "vmla",
-        Vmls => "vmls",
-        Vnmla => "vnmla",
-        Vnmls => "vnmls",
-        Vmul => "vmul",
-        Vnmul => "vnmul",
-        Vadd => "vadd",
-        Vsub => "vsub",
-        Vdiv => "vdiv",
-        Vfma => "vfma",
-        Vfms => "vfms",
-        Vfnma => "vfnma",
-        Vfnms => "vfnms",
-    }
-}
-
-fn select_name(cond: Cond) -> &'static str {
-    match cond {
-        Cond::Eq => "vseleq",
-        Cond::Vs => "vselvs",
-        Cond::Ge => "vselge",
-        Cond::Gt => "vselgt",
-        other => panic!("VSEL has no condition {other:?}"),
-    }
-}
-
-/// Integer signedness and size of a conversion's type.
-fn int(signed: bool, size: u8) -> String {
-    format!("{}{size}", sign(!signed))
-}
-
-fn vfp_text(vfp: &Vfp) -> Option<Text> {
-    let register = |double: bool, n: u8| if double { d(n) } else { s(n) };
-    let width = |double: bool| if double { 64 } else { 32 };
-    Some(match *vfp {
-        Vfp::CvtHalf {
-            to_half,
-            double,
-            top,
-            d: dest,
-            m,
-        } => {
-            let name = if top { "vcvtt" } else { "vcvtb" };
-            let width = width(double);
-            match to_half {
-                true => Text::new(
-                    name,
-                    format!(".f16.f{width}"),
-                    format!("{}, {}", s(dest), register(double, m)),
-                ),
-                false => Text::new(
-                    name,
-                    format!(".f{width}.f16"),
-                    format!("{}, {}", register(double, dest), s(m)),
-                ),
-            }
-        }
-        Vfp::Select {
-            cond,
-            double,
-            d: dest,
-            n,
-            m,
-        } => {
-            let r = |n| register(double, n);
-            let operands = format!("{}, {}, {}", r(dest), r(n), r(m));
-            Text::new(select_name(cond), format!(".f{}", width(double)), operands)
-        }
-        Vfp::MinMaxNm {
-            max,
-            double,
-            d: dest,
-            n,
-            m,
-        } => {
-            let r = |n| register(double, n);
-            let operands = format!("{}, {}, {}", r(dest), r(n), r(m));
-            let name = if max { "vmaxnm" } else { "vminnm" };
-            Text::new(name, format!(".f{}", width(double)), operands)
-        }
-        Vfp::Rint {
-            round,
-            exact,
-            double,
-            d: dest,
-            m,
-        } => Text::new(
-            format!("vrint{}", rint_letter(round, exact)),
-            format!(".f{}", width(double)),
-            format!("{}, {}", register(double, dest), register(double, m)),
-        ),
-        Vfp::CvtRound {
-            round,
-            double,
-            signed,
-            d: dest,
-            m,
-        } => Text::new(
-            format!("vcvt{}", cvt_letter(round)),
-            format!(".{}.f{}", int(signed, 32), width(double)),
-            format!("{}, {}", s(dest), register(double, m)),
-        ),
-        Vfp::CvtJs { d: dest, m } => Text::new("vjcvt", ".s32.f64", format!("{}, {}", s(dest), d(m))),
-        Vfp::CvtBf16 { top, d: dest, m } => {
-            let name = if top { "vcvtt" } else { "vcvtb" };
-            Text::new(name, ".bf16.f32", format!("{}, {}", s(dest), s(m)))
-        }
-        Vfp::Half(ref half) => half_text(half),
-        _ => return None,
-    })
-}
-
-fn half_text(half: &VfpHalf) -> Text {
-    let typed = |name: &str, operands: String| Text::new(name, ".f16", operands);
-    match *half {
-        VfpHalf::Arith { op, d, n, m } => typed(arith_name(op), format!("s{d}, s{n}, s{m}")),
-        VfpHalf::Unary { op, d, m } => {
-            let name = match op {
-                VfpUnary::Vmov => "vmov",
-                VfpUnary::Vabs => "vabs",
-                VfpUnary::Vneg => "vneg",
-                VfpUnary::Vsqrt => "vsqrt",
-            };
-            typed(name, format!("s{d}, s{m}"))
-        }
-        VfpHalf::MovImm { d, bits } => {
-            // Normal numbers only: exponents -3 to 4, four fraction bits.
-            let magnitude = f32::from_bits((u32::from(bits & 0x7fff) << 13) + (112 << 23));
-            let value = if bits >> 15 == 1 { -magnitude } else { magnitude };
-            typed("vmov", format!("s{d}, #{}", exponent(value)))
-        }
-        VfpHalf::Cmp { signal, d, m } => {
-            let name = if signal { "vcmpe" } else { "vcmp" };
-            typed(name, format!("s{d}, {}", m.map_or("#0".to_string(), s)))
-        }
-        VfpHalf::CvtFromInt { signed, d, m } => {
-            Text::new("vcvt", format!(".f16.{}", int(signed, 32)), format!("s{d}, s{m}"))
-        }
-        VfpHalf::CvtToInt { round, signed, d, m } => Text::new(
-            format!("vcvt{}", cvt_letter(round)),
-            format!(".{}.f16", int(signed, 32)),
-            format!("s{d}, s{m}"),
-        ),
-        VfpHalf::CvtFixed {
-            to_fixed,
-            signed,
-            size,
-            frac,
-            d,
-        } => {
-            let int = int(signed, size);
-            let types = match to_fixed {
-                true => format!(".{int}.f16"),
-                false => format!(".f16.{int}"),
-            };
-            Text::new("vcvt", types, format!("s{d}, s{d}, {}", number(u64::from(frac))))
-        }
-        VfpHalf::Select { cond, d, n, m } => typed(select_name(cond), format!("s{d}, s{n}, s{m}")),
-        VfpHalf::MinMaxNm { max, d, n, m } => {
-            let name = if max { "vmaxnm" } else { "vminnm" };
-            typed(name, format!("s{d}, s{n}, s{m}"))
-        }
-        VfpHalf::Rint { round, exact, d, m } => typed(
-            &format!("vrint{}", rint_letter(round, exact)),
-            format!("s{d}, s{m}"),
-        ),
-        VfpHalf::Load { d, rn, offset } => Text::new("vldr", ".16", half_access(d, rn, offset)),
-        VfpHalf::Store { d, rn, offset } => Text::new("vstr", ".16", half_access(d, rn, offset)),
-        VfpHalf::MovCore { to_core: true, rt, s } => typed("vmov", format!("{}, s{s}", core(rt))),
-        VfpHalf::MovCore {
-            to_core: false,
-            rt,
-            s,
-        } => typed("vmov", format!("s{s}, {}", core(rt))),
-        VfpHalf::MovX { d, m } => typed("vmovx", format!("s{d}, s{m}")),
-        VfpHalf::Ins { d, m } => typed("vins", format!("s{d}, s{m}")),
-    }
-}
-
-fn half_access(d: u8, rn: Reg, offset: i32) -> String {
-    let offset = match offset {
-        0 => String::new(),
-        n if n < 0 => format!(", #-{}", &number(u64::from(n.unsigned_abs()))[1..]),
-        n => format!(", {}", number(n as u64)),
-    };
-    format!("s{d}, [{}{offset}]", core(rn))
 }
