@@ -12,6 +12,7 @@ mod shifts;
 use super::alloc_xmm::FpMem;
 use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
+use super::evex::Evex;
 use super::fp::pack_op;
 use super::regs::{RAX, d_disp, disp};
 use super::stubs::{Helper, helper_disp};
@@ -210,6 +211,12 @@ impl Emitter<'_> {
         }
         let from = self.rm(inst.a);
         let x = self.def_xmm();
+        if let (Rm::Reg(_), true) = (from, self.opts.host.avx512) {
+            // vpbroadcast of a general register
+            return self
+                .asm
+                .evex(op38(0x7a + shape.log2_bytes()), Evex::X, x, 0, from);
+        }
         self.asm.op(op66(0x6e), x, from);
         self.broadcast(x, x, shape.log2_bytes(), 0);
     }

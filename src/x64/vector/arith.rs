@@ -2,6 +2,7 @@
 
 use super::super::asm::{Enc, Rm};
 use super::super::emit::Emitter;
+use super::super::evex::Evex;
 use super::host::*;
 use crate::ir::ops::{Inst, Value};
 use crate::ir::vector::{Shape, VecOp};
@@ -24,6 +25,9 @@ impl Emitter<'_> {
             VecOp::AndNot => {
                 let (a, b) = (self.xrm(inst.a), self.xmm(inst.b));
                 self.last2(PANDN, b, a);
+            }
+            VecOp::OrNot if self.opts.host.avx512 => {
+                self.last_ternary([inst.a, inst.b, inst.b], A | !B);
             }
             VecOp::OrNot => {
                 let (a, b) = (self.xrm(inst.a), self.xmm(inst.b));
@@ -127,6 +131,9 @@ impl Emitter<'_> {
 
     /// (a & b) | (!a & c) = ((b ^ c) & a) ^ c.
     fn select_bits(&mut self, inst: &Inst) {
+        if self.opts.host.avx512 {
+            return self.last_ternary(inst.operands(), A & B | !A & C);
+        }
         let b = self.xmm(inst.b);
         let c = self.xrm(inst.c);
         let a = self.xrm(inst.a);
@@ -151,6 +158,11 @@ impl Emitter<'_> {
         if size < 3 {
             let a = self.xrm(inst.a);
             return self.last1(op38(0x1c + size), a);
+        }
+        if self.opts.host.avx512 {
+            let a = self.xrm(inst.a);
+            let dst = self.def_last();
+            return self.asm.evex(op38(0x1f).w(), Evex::X, dst, 0, a);
         }
         let a = self.xmm(inst.a);
         let sign = self.t_shift(Shift::Arithmetic, 3, a, 63);
@@ -258,6 +270,12 @@ impl Emitter<'_> {
 
     /// Leading zeros of each lane, in a new register: of bytes by two lookups, then of the pairs of halves.
     fn leading_zeros(&mut self, a: u8, size: u8) -> u8 {
+        if size == 2 && self.opts.host.avx512 {
+            // vplzcntd
+            let t = self.temp();
+            self.asm.evex(op38(0x44), Evex::X, t, 0, Rm::Reg(a));
+            return t;
+        }
         let clz4 = |x: u8| if x == 0 { 4 } else { x.leading_zeros() as u8 - 4 };
         let high = self.t_shift(Shift::Logical, 1, a, 4);
         let nibble = self.asm.constant(splat(0, 0x0f));
@@ -279,6 +297,12 @@ impl Emitter<'_> {
     }
 
     fn count_ones(&mut self, inst: &Inst) {
+        if self.opts.host.avx512_bitalg {
+            // vpopcntb
+            let a = self.xrm(inst.a);
+            let dst = self.def_last();
+            return self.asm.evex(op38(0x54), Evex::X, dst, 0, a);
+        }
         let a = self.xmm(inst.a);
         let ones = pattern(|x| x.count_ones() as u8);
         let nibble = self.asm.constant(splat(0, 0x0f));

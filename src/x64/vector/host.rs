@@ -1,11 +1,21 @@
 //! Forms of SSE and AVX instructions: two operands where AVX is missing, three where it is there.
 
-use super::super::asm::{Enc, Rm};
+use super::super::asm::{Enc, Mem, Rm};
 use super::super::emit::{Emitter, NOWHERE};
-use super::super::regs::disp;
+use super::super::evex::Evex;
+use super::super::regs::{RBP, disp};
 use crate::cpu::state::CpuState;
 use crate::ir::ops::Value;
 use std::mem::offset_of;
+
+/// The accumulator of QC.
+const QC: Mem = Mem {
+    base: Some(RBP),
+    index: None,
+    disp: disp(offset_of!(CpuState, qc)),
+    addr32: false,
+    gs: false,
+};
 
 /// Instructions with the 0x66 prefix in map 0f.
 pub(in crate::x64) const fn op66(opcode: u8) -> Enc {
@@ -139,6 +149,20 @@ impl Shift {
     }
 }
 
+/// Columns of the truth table of a function of three bits, as VPTERNLOG takes it: any expression of them is a table.
+pub(super) const A: u8 = 0xf0;
+pub(super) const B: u8 = 0xcc;
+pub(super) const C: u8 = 0xaa;
+
+/// The table of the function whose operands change places: operand i of the new one is operand `from[i]` of `table`.
+fn permuted(table: u8, from: [usize; 3]) -> u8 {
+    (0..8).fold(0, |new, i| {
+        let bit = |k: usize| i >> (2 - k) & 1;
+        let old = (0..3).fold(0, |old, k| old | bit(k) << (2 - from[k]));
+        new | (table >> old & 1) << i
+    })
+}
+
 impl Emitter<'_> {
     /// A register for an intermediate result of the current operation.
     pub(super) fn temp(&mut self) -> u8 {
@@ -188,6 +212,46 @@ impl Emitter<'_> {
             self.xmov(dst, a);
             self.asm.op_i(e, dst, b, imm);
         }
+    }
+
+    /// `dst = table(dst, b, c)`, with AVX-512.
+    pub(super) fn ternary(&mut self, table: u8, dst: u8, b: u8, c: Rm) {
+        self.asm.evex_i(op3a(0x25), Evex::X, dst, b, c, table);
+    }
+
+    /// The result is `table` of three operands, in one instruction, which overwrites one of them or a copy.
+    pub(super) fn last_ternary(&mut self, operands: [Value; 3], table: u8) {
+        let hint = self.xmm_hint[self.at];
+        let over = (0..3).find(|k| {
+            let v = operands[*k];
+            self.in_xmm(v) && !self.lives_on(v) && (hint == NOWHERE || hint == self.places[v.index()].xmm)
+        });
+        let order = match over {
+            Some(1) => [1, 0, 2],
+            Some(2) => [2, 0, 1],
+            _ => [0, 1, 2],
+        };
+        let [first, b, c] = order.map(|k| operands[k]);
+        let (b, c) = (self.xmm(b), self.xrm(c));
+        let a = self.xmm(first);
+        let dst = match over {
+            Some(_) => self.def_xmm_over(first),
+            None => self.def_xmm(),
+        };
+        self.xmov(dst, a);
+        self.ternary(permuted(table, order), dst, b, c);
+    }
+
+    /// `b` where `mask` has ones, else `c`: in `mask`, or in `b` without AVX-512.
+    pub(super) fn choose(&mut self, mask: u8, b: u8, c: u8) -> u8 {
+        if self.opts.host.avx512 {
+            self.ternary(A & B | !A & C, mask, b, Rm::Reg(c));
+            return mask;
+        }
+        self.v2(PXOR, b, b, Rm::Reg(c));
+        self.v2(PAND, b, b, Rm::Reg(mask));
+        self.v2(PXOR, b, b, Rm::Reg(c));
+        b
     }
 
     /// `e(a, b)` in a new register.
@@ -360,6 +424,11 @@ impl Emitter<'_> {
             let zero = self.zero();
             return self.v2(pcmpgt(3), dst, zero, Rm::Reg(src));
         }
+        if self.opts.host.avx512 {
+            return self
+                .asm
+                .evex_i(op66(0x72).w(), Evex::X, 4, dst, Rm::Reg(src), n as u8);
+        }
         // The high words arithmetically, the low words from a logical shift or from the high words.
         let high = self.temp();
         if n < 32 {
@@ -375,20 +444,55 @@ impl Emitter<'_> {
         self.v2_i(PBLENDW, dst, dst, Rm::Reg(high), 0xcc);
     }
 
-    /// ORs what the bits of `diff` say of saturated lanes into QC's accumulator. `diff` is destroyed; of a D form only
-    /// the low half counts. Written through at once, like every register.
-    pub(super) fn gather_qc(&mut self, diff: u8, q: bool) {
-        if !q {
-            self.asm.op(MOVQ, diff, Rm::Reg(diff));
+    /// ORs what the bits of `seen` say of saturated lanes into QC's accumulator. Of a D form only the low half counts.
+    /// Written through at once, like every register.
+    pub(super) fn gather_qc(&mut self, seen: u8, q: bool) {
+        let low = if q { seen } else { self.t1(MOVQ, Rm::Reg(seen)) };
+        let acc = self.qc_accumulator();
+        self.v2(POR, acc, acc, Rm::Reg(low));
+        self.store_qc();
+        if low != seen {
+            self.free(low);
         }
-        let at = super::super::asm::Mem::state(disp(offset_of!(CpuState, qc)));
+    }
+
+    /// As `gather_qc`, for the bits in which `x` and `y` differ; `x` is destroyed.
+    pub(super) fn gather_differences(&mut self, x: u8, y: u8, q: bool) {
+        if q && self.opts.host.avx512 {
+            let acc = self.qc_accumulator();
+            self.ternary(A | (B ^ C), acc, x, Rm::Reg(y));
+            return self.store_qc();
+        }
+        self.v2(PXOR, x, x, Rm::Reg(y));
+        self.gather_qc(x, q);
+    }
+
+    fn qc_accumulator(&mut self) -> u8 {
         if self.qc_xmm == NOWHERE {
             self.qc_xmm = self.alloc_xmm();
-            self.asm.op(MOVAPS, self.qc_xmm, at.into());
+            self.asm.op(MOVAPS, self.qc_xmm, QC.into());
         }
         self.xlocked |= 1 << self.qc_xmm;
-        let acc = self.qc_xmm;
-        self.v2(POR, acc, acc, Rm::Reg(diff));
-        self.asm.op(Enc::of(0x29), acc, at.into());
+        self.qc_xmm
+    }
+
+    fn store_qc(&mut self) {
+        self.asm.op(Enc::of(0x29), self.qc_xmm, QC.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truth_tables_follow_their_operands() {
+        let f = A & B | !A & C;
+        assert_eq!(f, 0xca);
+        assert_eq!(permuted(f, [0, 1, 2]), f);
+        // Of (b, a, c) and (c, a, b).
+        assert_eq!(permuted(f, [1, 0, 2]), B & A | !B & C);
+        assert_eq!(permuted(f, [2, 0, 1]), B & C | !B & A);
+        assert_eq!(permuted(A & !B, [1, 0, 2]), B & !A);
     }
 }

@@ -2,9 +2,13 @@
 
 use super::super::asm::{Enc, Mem, Rm};
 use super::super::emit::Emitter;
+use super::super::evex::Evex;
 use super::host::*;
 use crate::ir::ops::Inst;
 use crate::ir::vector::{Shape, VecOp};
+
+/// An opmask register; none holds anything between operations.
+const K1: u8 = 1;
 
 /// A byte that a shuffle clears.
 const CLEAR: u8 = 0x80;
@@ -208,6 +212,16 @@ impl Emitter<'_> {
     /// Bytes of the table b:a. Indices out of range get their bit 7 set, which clears the byte.
     fn table(&mut self, inst: &Inst) {
         let range = self.asm.constant(splat(0, 0x70));
+        if inst.imm > 16 && self.opts.host.avx512_vbmi {
+            let (a, b) = (self.xmm(inst.a), self.xrm(inst.b));
+            let c = self.xmm(inst.c);
+            // vpcmpltub to an opmask, then vpermi2b of what is in range.
+            let end = self.asm.constant(splat(0, inst.imm.into()));
+            self.asm.evex_i(op3a(0x3e), Evex::X, K1, c, end, 1);
+            let t = self.t1(MOVAPS, Rm::Reg(c));
+            self.asm.evex(op38(0x75), Evex::X.zero(K1), t, a, b);
+            return self.result(t);
+        }
         // paddusb
         let adds = op66(0xdc);
         let c = self.xmm(inst.c);

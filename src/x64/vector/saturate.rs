@@ -2,6 +2,7 @@
 
 use super::super::asm::Rm;
 use super::super::emit::Emitter;
+use super::super::evex::Evex;
 use super::arith::signs;
 use super::host::*;
 use crate::ir::ops::Inst;
@@ -41,10 +42,14 @@ impl Emitter<'_> {
             VecOp::QShl => self.saturating_shl(inst, shape, n),
             VecOp::QShlu => self.saturating_shl_to_unsigned(inst, shape, n),
             VecOp::QShlVar | VecOp::QRShlVar => {
-                if !self.has_variable_shifts(size) {
+                let round = op == VecOp::QRShlVar;
+                if self.shifts_lanes(size) {
+                    self.saturating_variable_shift(inst, shape, round);
+                } else if self.shifts_lanes(size + 1) {
+                    self.saturating_widened_shift(inst, shape, round);
+                } else {
                     return false;
                 }
-                self.saturating_variable_shift(inst, shape, op == VecOp::QRShlVar);
             }
             VecOp::QNarrowShr => self.saturating_narrow(inst, size, unsigned, unsigned, false),
             VecOp::QNarrowShru => self.saturating_narrow(inst, size, false, true, false),
@@ -59,8 +64,7 @@ impl Emitter<'_> {
 
     /// The result is `r`; QC is where it differs from `plain`. Both are this operation's own.
     fn differs(&mut self, plain: u8, r: u8, q: bool) {
-        self.v2(PXOR, plain, plain, Rm::Reg(r));
-        self.gather_qc(plain, q);
+        self.gather_differences(plain, r, q);
         self.result(r);
     }
 
@@ -74,11 +78,9 @@ impl Emitter<'_> {
     /// The result is `plain`, replaced by `sat` where `mask` has ones and QC is set. (The two may be equal there: a
     /// shift can drop just the bits that didn't fit.)
     fn replaced(&mut self, plain: u8, sat: u8, mask: u8, q: bool) {
-        self.v2(PXOR, sat, sat, Rm::Reg(plain));
-        self.v2(PAND, sat, sat, Rm::Reg(mask));
-        self.v2(PXOR, plain, plain, Rm::Reg(sat));
         self.gather_qc(mask, q);
-        self.result(plain);
+        let r = self.choose(mask, sat, plain);
+        self.result(r);
     }
 
     /// Bytes and words.
@@ -102,8 +104,7 @@ impl Emitter<'_> {
         let room = if add { self.t2_k(PXOR, a, NOT) } else { a };
         let fits = self.t2(pmin(2, true), room, Rm::Reg(b));
         let r = self.t2(if add { padd(2) } else { psub(2) }, a, Rm::Reg(fits));
-        self.v2(PXOR, fits, fits, Rm::Reg(b));
-        self.gather_qc(fits, q);
+        self.gather_differences(fits, b, q);
         self.result(r);
     }
 
@@ -133,9 +134,17 @@ impl Emitter<'_> {
         let (a, b) = self.pair(inst.a, inst.b);
         let plain = self.t2(if add { padd(size) } else { psub(size) }, a, Rm::Reg(b));
         // Overflow: the result's sign is not a's, and b's is such that it would have to be.
-        let over = self.t2(PXOR, a, Rm::Reg(plain));
-        let t = self.t2(PXOR, b, Rm::Reg(if add { plain } else { a }));
-        self.v2(PAND, over, over, Rm::Reg(t));
+        let over = if self.opts.host.avx512 {
+            let t = self.t1(MOVAPS, Rm::Reg(plain));
+            let b_too = if add { A ^ C } else { B ^ C };
+            self.ternary((A ^ B) & b_too, t, a, Rm::Reg(b));
+            t
+        } else {
+            let over = self.t2(PXOR, a, Rm::Reg(plain));
+            let t = self.t2(PXOR, b, Rm::Reg(if add { plain } else { a }));
+            self.v2(PAND, over, over, Rm::Reg(t));
+            over
+        };
         let mask = self.sign_mask(over, size);
         let sat = self.bounds(a, size);
         self.replaced(plain, sat, mask, shape.is_q());
@@ -227,6 +236,44 @@ impl Emitter<'_> {
         self.replaced(plain, sat, over, shape.is_q());
     }
 
+    /// In lanes of twice the size, where nothing is lost of what the narrower ones cannot hold.
+    fn saturating_widened_shift(&mut self, inst: &Inst, shape: Shape, round: bool) {
+        let (size, unsigned) = (shape.log2_bytes(), shape.is_unsigned());
+        let (a, b) = self.pair(inst.a, inst.b);
+        let mut halves = [0; 2];
+        for (k, half) in halves.iter_mut().enumerate().take(1 + usize::from(shape.is_q())) {
+            let wide = self.widened_shift(a, b, size, unsigned, round, true, k == 1);
+            let (pack, back) = self.saturating_pack(wide, size, unsigned, unsigned);
+            self.gather_differences(wide, back, true);
+            self.free(wide);
+            self.free(back);
+            *half = pack;
+        }
+        match shape.is_q() {
+            true => self.last2(PUNPCKLQDQ, halves[0], Rm::Reg(halves[1])),
+            false => self.result(halves[0]),
+        }
+    }
+
+    /// Lanes of `t` (twice `size`) saturated to `size`, in the low half, and extended again.
+    fn saturating_pack(&mut self, t: u8, size: u8, from_unsigned: bool, to_unsigned: bool) -> (u8, u8) {
+        let pack = match (size, to_unsigned) {
+            (0, false) => op66(0x63),
+            (0, true) => PACKUSWB,
+            (_, false) => op66(0x6b),
+            (_, true) => PACKUSDW,
+        };
+        if from_unsigned {
+            // The host packs signed lanes.
+            let max = splat(size + 1, u64::MAX >> (64 - (8 << size)));
+            let fits = self.t2_k(pmin(size + 1, true), t, max);
+            return (self.t2(pack, fits, Rm::Reg(fits)), fits);
+        }
+        let r = self.t2(pack, t, Rm::Reg(t));
+        let back = self.t1(pmov(size, to_unsigned), Rm::Reg(r));
+        (r, back)
+    }
+
     /// Lanes of twice `size` shifted right, then saturated to `size`; all 128 bits of the operand count.
     fn saturating_narrow(
         &mut self,
@@ -246,24 +293,8 @@ impl Emitter<'_> {
         } else {
             self.t_shift(Shift::right(from_unsigned), size + 1, a, n)
         };
-        let pack = match (size, to_unsigned) {
-            (0, false) => op66(0x63),
-            (0, true) => PACKUSWB,
-            (_, false) => op66(0x6b),
-            (_, true) => PACKUSDW,
-        };
-        if from_unsigned {
-            // The host packs signed lanes.
-            let max = splat(size + 1, u64::MAX >> (64 - (8 << size)));
-            let fits = self.t2_k(pmin(size + 1, true), t, max);
-            self.v2(PXOR, t, t, Rm::Reg(fits));
-            self.gather_qc(t, true);
-            return self.last2(pack, fits, Rm::Reg(fits));
-        }
-        let r = self.t2(pack, t, Rm::Reg(t));
-        let back = self.t1(pmov(size, to_unsigned), Rm::Reg(r));
-        self.v2(PXOR, t, t, Rm::Reg(back));
-        self.gather_qc(t, true);
+        let (r, back) = self.saturating_pack(t, size, from_unsigned, to_unsigned);
+        self.gather_differences(t, back, true);
         self.result(r);
     }
 
@@ -273,6 +304,22 @@ impl Emitter<'_> {
         } else {
             self.t_shift(Shift::right(from_unsigned), 3, a, n)
         };
+        if self.opts.host.avx512 {
+            // vpmovusqd, vpmovsqd
+            let pack = op38(if to_unsigned { 0x15 } else { 0x25 }).prefix(0xf3);
+            let mut positive = t;
+            if to_unsigned && !from_unsigned {
+                // vpmaxsq
+                let zero = self.asm.constant(0);
+                positive = self.temp();
+                self.asm.evex(op38(0x3d).w(), Evex::X, positive, t, zero);
+            }
+            let r = self.temp();
+            self.asm.evex(pack, Evex::X, positive, 0, Rm::Reg(r));
+            let back = self.t1(pmov(2, to_unsigned), Rm::Reg(r));
+            self.gather_differences(t, back, true);
+            return self.result(r);
+        }
         // Both halves twice, so that the upper half of what goes to QC says nothing new.
         let low = self.t1_i(PSHUFD, Rm::Reg(t), 0x88);
         let high = self.t1_i(PSHUFD, Rm::Reg(t), 0xdd);

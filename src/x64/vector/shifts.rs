@@ -2,6 +2,7 @@
 
 use super::super::asm::{Enc, Rm};
 use super::super::emit::Emitter;
+use super::super::evex::Evex;
 use super::arith::signs;
 use super::host::*;
 use crate::ir::ops::{Inst, Value};
@@ -37,10 +38,14 @@ impl Emitter<'_> {
                 self.result(t);
             }
             VecOp::ShlVar | VecOp::RShlVar => {
-                if !self.has_variable_shifts(size) {
+                let round = op == VecOp::RShlVar;
+                if self.shifts_lanes(size) {
+                    self.variable_shift(inst, size, unsigned, round);
+                } else if self.shifts_lanes(size + 1) {
+                    self.widened_variable_shift(inst, shape, round);
+                } else {
                     return false;
                 }
-                self.variable_shift(inst, size, unsigned, op == VecOp::RShlVar);
             }
             VecOp::ShlInsert => {
                 let ones = u64::MAX >> (64 - (8 << size));
@@ -128,6 +133,12 @@ impl Emitter<'_> {
         let (a, b) = self.pair(inst.a, inst.b);
         if field == 0 {
             return self.copy(a);
+        }
+        if self.opts.host.avx512 && size > 0 {
+            let t = self.t_shift(kind, size, b, inst.imm);
+            let field = self.asm.constant(splat(size, field));
+            self.ternary(C & A | !C & B, t, a, field);
+            return self.result(t);
         }
         // Bytes shift as words do where the mask takes off what came from the neighbour.
         let t = self.t_shift(kind, size.max(1), b, inst.imm);
@@ -221,13 +232,25 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether lanes can be shifted by counts of their own.
-    pub(super) fn has_variable_shifts(&self, size: u8) -> bool {
-        size >= 2 && self.opts.host.avx2
+    /// Whether the host shifts lanes of this size by counts of their own.
+    pub(super) fn shifts_lanes(&self, size: u8) -> bool {
+        match size {
+            0 => false,
+            1 => self.opts.host.avx512,
+            _ => self.opts.host.avx2,
+        }
     }
 
     /// `dst` = lanes of `a` shifted by the counts in `n`; counts of esize and more leave zeros or signs.
     pub(super) fn shift_lanes(&mut self, kind: Shift, size: u8, dst: u8, a: u8, n: u8) {
+        if size == 1 {
+            let opcode = match kind {
+                Shift::Left => 0x12,
+                Shift::Logical => 0x10,
+                Shift::Arithmetic => 0x11,
+            };
+            return self.asm.evex(op38(opcode).w(), Evex::X, dst, a, Rm::Reg(n));
+        }
         let opcode = match kind {
             Shift::Left => 0x47,
             Shift::Logical => 0x45,
@@ -235,6 +258,9 @@ impl Emitter<'_> {
         };
         let e = if size == 3 { op38(opcode).w() } else { op38(opcode) };
         if size == 3 && kind == Shift::Arithmetic {
+            if self.opts.host.avx512 {
+                return self.asm.evex(e, Evex::X, dst, a, Rm::Reg(n));
+            }
             // Negative lanes are complemented before and after.
             let sign = self.t_shift(Shift::Arithmetic, 3, a, 63);
             let t = self.t2(PXOR, a, Rm::Reg(sign));
@@ -282,6 +308,12 @@ impl Emitter<'_> {
 
     /// `dst` = `b` where the sign of `mask` is set, else `a`.
     pub(super) fn blend(&mut self, size: u8, dst: u8, a: u8, b: u8, mask: u8) {
+        if size < 2 {
+            // Blended by bytes: all of them must say the sign.
+            let mask = self.sign_mask(mask, size);
+            self.asm.vex_i(op3a(0x4c), dst, a, Rm::Reg(b), mask << 4);
+            return self.free(mask);
+        }
         self.asm.vex_i(blendv(size), dst, a, Rm::Reg(b), mask << 4);
     }
 
@@ -297,6 +329,66 @@ impl Emitter<'_> {
         }
         let dst = self.def_last();
         self.blend(size, dst, left, right, n.negative);
+    }
+
+    /// The lanes of a half of `a` in lanes of twice `size`, shifted by the counts in `b`. With `limit`, left shifts are
+    /// by the lane's size at most, which loses nothing.
+    #[allow(clippy::too_many_arguments, reason = "the properties of a shift")]
+    pub(super) fn widened_shift(
+        &mut self,
+        mut a: u8,
+        mut b: u8,
+        size: u8,
+        unsigned: bool,
+        round: bool,
+        limit: bool,
+        upper: bool,
+    ) -> u8 {
+        if upper {
+            (a, b) = (
+                self.t1_i(PSHUFD, Rm::Reg(a), 0xee),
+                self.t1_i(PSHUFD, Rm::Reg(b), 0xee),
+            );
+        }
+        let wide = self.t1(pmov(size, unsigned), Rm::Reg(a));
+        let counts = self.t1(pmov(size, true), Rm::Reg(b));
+        if upper {
+            self.free(a);
+            self.free(b);
+        }
+        let n = self.counts(counts, size + 1);
+        self.free(counts);
+        if limit {
+            let most = self.asm.constant(splat(size + 1, 8 << size));
+            self.v2(pmin(size + 1, true), n.left, n.left, most);
+        }
+        let right = self.right_lanes(wide, n.right, size + 1, unsigned, round);
+        self.shift_lanes(Shift::Left, size + 1, wide, wide, n.left);
+        let blended = self.temp();
+        self.blend(size + 1, blended, wide, right, n.negative);
+        for t in [wide, right, n.left, n.right, n.negative] {
+            self.free(t);
+        }
+        blended
+    }
+
+    fn widened_variable_shift(&mut self, inst: &Inst, shape: Shape, round: bool) {
+        let (size, unsigned) = (shape.log2_bytes(), shape.is_unsigned());
+        let (a, b) = self.pair(inst.a, inst.b);
+        let low = splat(size + 1, u64::MAX >> (64 - (8 << size)));
+        let mut halves = [0; 2];
+        for (k, half) in halves.iter_mut().enumerate().take(1 + usize::from(shape.is_q())) {
+            let t = self.widened_shift(a, b, size, unsigned, round, false, k == 1);
+            let mask = self.asm.constant(low);
+            self.v2(PAND, t, t, mask);
+            *half = t;
+        }
+        let upper = halves[usize::from(shape.is_q())];
+        self.last2(
+            if size == 0 { PACKUSWB } else { PACKUSDW },
+            halves[0],
+            Rm::Reg(upper),
+        );
     }
 
     /// All ones where the lanes of `a` are negative, in a new register.
