@@ -212,7 +212,7 @@ fn soft_floating_point_blocks_agree() {
             insns: 1 + (s % 6) as usize,
             fp: true,
             memory: false,
-            vector: false,
+            vector: true,
         },
         true,
         4000,
