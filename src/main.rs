@@ -2,7 +2,7 @@
 
 use emu::cli::{self, Config, EnvEdit, Found};
 use emu::cpu::model::Model;
-use emu::diag::{log, stats};
+use emu::diag::{log, memory, stats};
 use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
 use emu::linux::process::{Image, Process, Settings};
 use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 
 /// Interpreters of interpreters that Linux follows for scripts.
 const MAX_SCRIPTS: usize = 5;
+
+#[global_allocator]
+static MEMORY: memory::Allocator = memory::Allocator;
 
 fn main() {
     let config = match Config::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
@@ -125,7 +128,13 @@ fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
     };
     let machine = exec::init(&exec)
         .map_err(|error| error.to_string())
-        .and_then(|()| exec::new_machine(start.pc, start.thumb, start.sp).map_err(|error| error.to_string()));
+        .and_then(|()| {
+            exec::new_machine(start.pc, start.thumb, start.sp).map_err(|error| {
+                format!(
+                    "cannot make the first thread: {error}; raise the limits on memory (ulimit -v, ulimit -d)"
+                )
+            })
+        });
     let machine = match machine {
         Ok(machine) => machine,
         Err(error) => fail(&error, cli::EXIT_CANNOT_RUN),

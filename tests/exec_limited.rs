@@ -1,8 +1,11 @@
-//! Under an address-space limit: no reservation of the guest's window, a smaller arena, the hashed jump table.
+//! Under limits. Of the address space: no reservation of the guest's window, a smaller arena, the hashed jump table. And
+//! under limits so small that nothing can run: then the program ends with one line.
 
 use emu::exec::machine::Event;
 use emu::exec::{ExecConfig, new_machine};
 use emu::mem::{GuestAddr, MapRequest, Prot, Space, SpaceConfig, space};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 #[test]
 fn indirect_branches_through_the_hashed_table() {
@@ -10,7 +13,7 @@ fn indirect_branches_through_the_hashed_table() {
         rlim_cur: 2 << 30,
         rlim_max: libc::RLIM_INFINITY,
     };
-    // SAFETY: `limit` is valid; this process has one test.
+    // SAFETY: `limit` is valid; the other tests of this process undo it in what they start.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
     Space::init(&SpaceConfig::default()).unwrap();
     emu::exec::init(&ExecConfig::new(emu::cpu::model::Model::max())).unwrap();
@@ -50,4 +53,100 @@ fn indirect_branches_through_the_hashed_table() {
     (m.cpu().r[6], m.cpu().r[7]) = (at + 0x1000, 5000);
     assert_eq!(m.run(), Event::Syscall { imm: 1 });
     assert_eq!((m.cpu().r[0], m.cpu().r[6]), (15_000, at + 0x1000));
+}
+
+/// How `emu` ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The kernel or the C library's start-up ended it by SIGSEGV before the first instruction of `emu`, as they end a
+    /// native program.
+    BeforeStart,
+    /// One line of `emu`'s and status 126.
+    OneLine,
+    Works,
+}
+
+/// Runs a small guest after `ulimit LIMIT`.
+fn under(limit: &str) -> End {
+    let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/armel/arm");
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            &format!("ulimit -S -v unlimited; ulimit {limit}; exec \"$@\"",),
+            "sh",
+        ])
+        .args([env!("CARGO_BIN_EXE_emu"), guest])
+        // Arguments and environment lie on the stack.
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh starts");
+    let (text, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    match (output.status.code(), output.status.signal()) {
+        (Some(0), _) if text == "ok\n" && errors.is_empty() => End::Works,
+        (Some(126), _) if text.is_empty() && errors.starts_with("emu: ") && errors.lines().count() == 1 => {
+            End::OneLine
+        }
+        (None, Some(libc::SIGSEGV | libc::SIGKILL)) if text.is_empty() && errors.is_empty() => {
+            End::BeforeStart
+        }
+        _ => panic!("ulimit {limit}: {}\n{text}{errors}", output.status),
+    }
+}
+
+/// The three ways to end come in their order as the limit grows. Returns the smallest limits that get to the second
+/// and to the third.
+fn growing(option: &str, limits: impl Iterator<Item = u32>) -> (u32, u32) {
+    let (mut starts, mut works) = (0, 0);
+    for limit in limits {
+        match under(&format!("{option} {limit}")) {
+            End::BeforeStart => assert_eq!((starts, works), (0, 0), "{option} {limit}"),
+            End::OneLine => {
+                // The kernel places things at random, so that a little more may just not be enough.
+                if starts == 0 {
+                    starts = limit;
+                }
+            }
+            End::Works => {
+                if starts == 0 {
+                    starts = limit;
+                }
+                if works == 0 {
+                    works = limit;
+                }
+            }
+        }
+    }
+    (starts, works)
+}
+
+#[test]
+fn small_address_spaces() {
+    let (starts, works) = growing("-v", (1..=24).map(|n| 2500 * n));
+    assert!(
+        starts > 0 && starts < works && works <= 60_000,
+        "{starts} {works}"
+    );
+}
+
+#[test]
+fn small_data_segments() {
+    let (starts, works) = growing(
+        "-d",
+        [0, 100, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000].into_iter(),
+    );
+    assert!(
+        starts > 100 && starts <= 1000 && works <= 30_000,
+        "{starts} {works}"
+    );
+}
+
+/// The guest's stack is small then; the emulator takes one of its own.
+#[test]
+fn small_stacks() {
+    let (_, works) = growing("-s", [0, 4, 8, 12, 16, 24, 32, 64, 128].into_iter());
+    assert!((1..=16).contains(&works), "{works}");
 }

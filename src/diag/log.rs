@@ -107,8 +107,17 @@ pub fn private_fd() -> Option<i32> {
 /// Writes one line (the newline is added) whatever is enabled: `log::line(format_args!(...))`.
 /// No allocation and no lock, so it may be called in a signal handler; errors of the descriptor are ignored.
 pub fn line(text: fmt::Arguments<'_>) {
+    write_line(FD.load(Ordering::Relaxed), text);
+}
+
+/// As [`line`], to standard error: the last words of a program that cannot go on.
+pub fn fatal(text: fmt::Arguments<'_>) {
+    write_line(libc::STDERR_FILENO, text);
+}
+
+fn write_line(fd: i32, text: fmt::Arguments<'_>) {
     let mut out = LineBuffer {
-        fd: FD.load(Ordering::Relaxed),
+        fd,
         used: 0,
         bytes: [0; 2048],
     };

@@ -2,4 +2,5 @@
 
 pub mod disasm;
 pub mod log;
+pub mod memory;
 pub mod stats;

@@ -104,7 +104,7 @@ pub fn get() -> Option<&'static Runtime> {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     #[error(
-        "cannot make memory for translated code: {0}; raise the address-space limit (ulimit -v) or free memory"
+        "cannot make memory for translated code: {0}; raise the limits on memory (ulimit -v, ulimit -d) or free some"
     )]
     Memory(#[from] io::Error),
     #[error("the translator was started twice")]

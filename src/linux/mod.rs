@@ -39,6 +39,7 @@ pub mod raw;
 pub mod run;
 pub mod seccomp;
 pub mod signal;
+mod start;
 pub mod stat;
 pub mod std_fds;
 pub mod strace;

@@ -5,15 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Bits 0 to 2: descriptors that were closed when this program was executed.
 static CLOSED: AtomicU32 = AtomicU32::new(0);
 
-/// The C library calls what this section lists before main, and so before Rust's run-time opens /dev/null in place of
-/// closed descriptors.
-#[used]
-// SAFETY: the section holds pointers to functions that take nothing we use and return nothing, which this is; they
-// run once, on the first thread, before main.
-#[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = record;
-
-extern "C" fn record() {
+/// Called before main, and so before Rust's run-time opens /dev/null in place of closed descriptors.
+pub(super) fn note() {
     for fd in 0..3 {
         // SAFETY: no pointers.
         if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {

@@ -65,7 +65,7 @@ pub enum InitError {
     #[error("the kernel lets this process map nothing below 1 MiB (vm.mmap_min_addr); lower that setting")]
     NoLowMemory,
     #[error(
-        "cannot reserve the guest's address space: host error {0}; raise the address-space limit (ulimit -v)"
+        "cannot make room for the guest's address space: host error {0}; raise the limits on memory (ulimit -v, ulimit -d)"
     )]
     Host(i32),
 }

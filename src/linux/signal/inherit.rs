@@ -1,7 +1,7 @@
 //! The dispositions this process was started with, read before the Rust runtime changes some of them.
 //!
 //! The runtime ignores SIGPIPE and catches SIGSEGV and SIGBUS before main; a guest must inherit what its parent
-//! left, so a constructor notes it first.
+//! left, so it is noted first.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,19 +10,13 @@ use super::set::SigSet;
 
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
-/// Run by the C library's start-up code, before main.
-extern "C" fn note_ignored() {
+/// Called before main.
+pub(in crate::linux) fn note() {
     let set = (1..=64)
         .filter(|&s| host::is_ignored(s))
         .fold(SigSet::EMPTY, |set, s| set | SigSet::of(s));
     IGNORED.store(set.0, Ordering::Relaxed);
 }
-
-// SAFETY: an entry of .init_array is a pointer to a function that the start-up code calls once; note_ignored uses
-// nothing that needs initialisation.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static NOTE_IGNORED: extern "C" fn() = note_ignored;
 
 /// Signals that were ignored when the process started.
 pub fn ignored() -> SigSet {
