@@ -2,6 +2,7 @@
 //!
 //! What they expect is what Linux does: built for x86-64 they pass natively where they are not about ARM's frames.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,6 +91,81 @@ fn processes() {
 #[test]
 fn threads() {
     check("threads", &TARGETS);
+}
+
+/// Whether this host's kernel has the i386 ABI: then it walks 32-bit robust lists itself, whatever ends the task.
+fn kernel_has_i386_abi() -> bool {
+    // SAFETY: the child makes one system call and leaves; a kernel without the ABI ends it with a signal.
+    let status = unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            // getpid of the i386 ABI.
+            std::arch::asm!("int 0x80", inlateout("eax") 20 => _, lateout("r8") _, lateout("r9") _, lateout("r10") _,
+                lateout("r11") _, options(nostack));
+            libc::_exit(0);
+        }
+        let mut status = 0;
+        libc::waitpid(pid, &mut status, 0);
+        status
+    };
+    status == 0
+}
+
+/// Holders of robust mutexes that are killed or replaced.
+#[test]
+fn robust_lists_of_killed_tasks() {
+    if !kernel_has_i386_abi() {
+        eprintln!("left out: the kernel has no i386 ABI");
+        return;
+    }
+    for target in &TARGETS {
+        let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+            .arg(build("threads", target))
+            .arg("kernel-lists")
+            .output()
+            .expect("emu starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.ends_with(", 0 failures\n"),
+            "{}: {text}",
+            target.name
+        );
+    }
+}
+
+/// Behind another's filter the kernel is not asked: the emulator walks the lists itself where it ends the process.
+#[test]
+fn threads_behind_another_filter() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
+    command.arg(build("threads", &TARGETS[0]));
+    // SAFETY: the closure makes two system calls, whose structures are its own; a filter that allows everything.
+    unsafe {
+        command.pre_exec(|| {
+            let mut allow = libc::sock_filter {
+                code: 0x06,
+                jt: 0,
+                jf: 0,
+                k: libc::SECCOMP_RET_ALLOW,
+            };
+            let program = libc::sock_fprog {
+                len: 1,
+                filter: &mut allow,
+            };
+            let filter = libc::SECCOMP_MODE_FILTER;
+            match libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+                | libc::prctl(libc::PR_SET_SECCOMP, filter, &program)
+            {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let output = command.output().expect("emu starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.ends_with(", 0 failures\n"),
+        "{text}"
+    );
 }
 
 #[test]

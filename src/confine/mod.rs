@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether [`baseline`] has been put in place, in this process or the one it was forked from.
 static CONFINED: AtomicBool = AtomicBool::new(false);
+/// Whether no other filter was there before the baseline's.
+static ALONE: AtomicBool = AtomicBool::new(false);
 
 /// Why confinement failed. Displays as one line.
 #[derive(thiserror::Error, Debug)]
@@ -29,14 +31,22 @@ pub struct Baseline {
     pub exec_gain_refused: bool,
 }
 
-/// Confines the calling process, which must have one thread still. Costs three system calls the first time, two
+/// Confines the calling process, which must have one thread still. Costs four system calls the first time, two
 /// in a process that inherited the filter.
 pub fn baseline() -> Result<Baseline, ConfineError> {
-    let inherited = filter_present();
+    let answer = marker();
+    let inherited = answer.is_some();
+    let alone = answer.unwrap_or_else(no_filter);
     if !inherited {
-        let applied = seccompiler::apply_filter(&bpf::PROGRAM);
+        let program = if alone {
+            &bpf::PROGRAM
+        } else {
+            &bpf::PROGRAM_BEHIND
+        };
+        let applied = seccompiler::apply_filter(program);
         applied.map_err(|error| ConfineError::Filter(error.to_string()))?;
     }
+    ALONE.store(alone, Ordering::Relaxed);
     CONFINED.store(true, Ordering::Relaxed);
     Ok(Baseline {
         inherited,
@@ -52,9 +62,35 @@ pub fn after_fork() -> bool {
 
 /// Whether this process runs under the baseline filter.
 pub fn filter_present() -> bool {
+    marker().is_some()
+}
+
+/// Whether the i386 call of [`policy::I386_SET_ROBUST_LIST`] may be tried: no filter but ours would judge it.
+pub fn i386_call_passes() -> bool {
+    if CONFINED.load(Ordering::Relaxed) {
+        ALONE.load(Ordering::Relaxed)
+    } else {
+        no_filter()
+    }
+}
+
+/// Whether there was no filter before ours; `None` if ours is not there.
+fn marker() -> Option<bool> {
     // SAFETY: a number that the kernel does not use; with or without the filter it only returns an error.
     let result = unsafe { libc::syscall(policy::MARKER) };
-    result == -1 && io::Error::last_os_error().raw_os_error() == Some(policy::MARKER_ERRNO)
+    match io::Error::last_os_error().raw_os_error() {
+        _ if result != -1 => None,
+        Some(policy::MARKER_ERRNO) => Some(true),
+        Some(policy::MARKER_BEHIND_ERRNO) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether this process has no system call filter at all. Under strict seccomp (mode 1) this call itself would be deadly,
+/// but so would everything before it.
+fn no_filter() -> bool {
+    // SAFETY: takes integers only.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) == 0 }
 }
 
 /// PR_SET_MDWE, for this address space only: native programs that a guest starts must stay free to load libraries
@@ -201,6 +237,56 @@ mod tests {
             2
         });
         assert!(libc::WIFSIGNALED(i386), "i386: {i386:#x}");
+    }
+
+    #[test]
+    fn one_call_of_the_i386_abi_passes() {
+        let call = |number: u32| {
+            let answer: i32;
+            // SAFETY: set_robust_list with a length that is refused, if it is this call; else the call is refused. Without
+            // that ABI in the kernel it is a fault, which ends the child.
+            unsafe {
+                std::arch::asm!("int 0x80", inlateout("eax") number as i32 => answer, in("ecx") 0,
+                    lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _, options(nostack))
+            };
+            answer
+        };
+        let without = in_child(|| -call(policy::I386_SET_ROBUST_LIST));
+        let with = in_child(|| match baseline() {
+            Ok(_) if i386_call_passes() => -call(policy::I386_SET_ROBUST_LIST),
+            _ => 250,
+        });
+        // Under another's filter there is nothing to see; without the ABI both die alike.
+        if libc::WEXITSTATUS(with) != 250 {
+            assert_eq!(with, without);
+            assert!(
+                libc::WIFSIGNALED(with) || libc::WEXITSTATUS(with) == libc::EINVAL,
+                "{with:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn behind_another_filter_the_i386_call_is_not_tried() {
+        let outcome = exit_of(|| {
+            // A filter that allows everything.
+            let allow = [seccompiler::sock_filter {
+                code: 6,
+                jt: 0,
+                jf: 0,
+                k: 0x7fff_0000,
+            }];
+            if seccompiler::apply_filter(&allow).is_err() || baseline().is_err() || i386_call_passes() {
+                return 1;
+            }
+            // As a program executed from here would find it.
+            ALONE.store(true, Ordering::Relaxed);
+            match baseline() {
+                Ok(b) if b.inherited && !i386_call_passes() => 0,
+                _ => 2,
+            }
+        });
+        assert_eq!(outcome, 0);
     }
 
     #[test]

@@ -73,6 +73,12 @@ pub static BASELINE: [Rule; 22] = [
 /// after execve knows that the filter is there, so that filters do not pile up along a chain of execs.
 pub const MARKER: c_long = 0x3ff0_0001;
 pub const MARKER_ERRNO: i32 = libc::EBADE;
+/// The marker's answer where another's filter was there before ours, which may kill for a call of the i386 ABI.
+pub const MARKER_BEHIND_ERRNO: i32 = libc::EBADRQC;
+
+/// set_robust_list of the i386 ABI, the one call of that ABI that passes: by it the kernel looks after the 32-bit robust
+/// futex list of a guest's thread. It only notes two words that the kernel reads at the thread's end.
+pub const I386_SET_ROBUST_LIST: u32 = 311;
 
 /// Numbers from here on are the x32 ABI's (`__X32_SYSCALL_BIT`): the process is killed.
 pub const X32_BIT: u32 = 0x4000_0000;

@@ -2,6 +2,7 @@
 
 use super::fp_traps::{self, CF, GREGS, OF, PF, SF, ZF};
 use super::runtime::{self, Runtime};
+use super::safe_syscall;
 use super::signals::{FAULT_SIGNALS, Interrupted};
 use super::thread::Captured;
 use crate::cache::blocks::BlockId;
@@ -95,6 +96,10 @@ fn place(it: &Interrupted<'_>) -> Option<(BlockId, u32, Row)> {
 
 /// SIGSEGV or SIGBUS by an access. False if it is none that can be explained.
 pub fn memory(it: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> bool {
+    if let Some(rip) = safe_syscall::refused(it.rip()) {
+        it.set_reg(libc::REG_RIP, rip);
+        return true;
+    }
     // SAFETY: the kernel fills si_addr for these signals.
     let host = unsafe { info.si_addr() } as u64;
     let write = it.reg(libc::REG_ERR) & PF_WRITE != 0;

@@ -3,6 +3,8 @@
 //! A handler that interrupts the window between the check of `pending` and the SYSCALL instruction moves the pc out
 //! of it. The kernel itself does so for a restartable call that a signal ended: it puts the pc back on SYSCALL, which
 //! is in the window. So the caller sees -ERESTARTSYS exactly where the kernel would consult SA_RESTART.
+//!
+//! And one call of the i386 ABI, which a kernel without that ABI answers with a fault.
 
 use crate::cpu::state::CpuState;
 use std::arch::global_asm;
@@ -40,9 +42,31 @@ global_asm!(
     "mov rax, -{restart}",
     "pop rbx",
     "ret",
+    // (edi list head, esi its length) -> eax
+    ".p2align 4",
+    ".globl emu_set_robust_list_32, emu_set_robust_list_32_int, emu_set_robust_list_32_refused",
+    ".hidden emu_set_robust_list_32, emu_set_robust_list_32_int, emu_set_robust_list_32_refused",
+    "emu_set_robust_list_32:",
+    "push rbx",
+    "mov ebx, edi",
+    "mov ecx, esi",
+    "mov eax, {set_robust_list}",
+    "emu_set_robust_list_32_int:",
+    "int 0x80",
+    "pop rbx",
+    "ret",
+    "emu_set_robust_list_32_refused:",
+    "mov eax, -{enosys}",
+    "pop rbx",
+    "ret",
     ".popsection",
     restart = const ERESTARTSYS,
+    set_robust_list = const I386_SET_ROBUST_LIST,
+    enosys = const libc::ENOSYS,
 );
+
+/// The number of set_robust_list in the i386 ABI.
+const I386_SET_ROBUST_LIST: i32 = 311;
 
 // SAFETY: the routine above with its signature, and two of its labels.
 unsafe extern "C" {
@@ -50,6 +74,25 @@ unsafe extern "C" {
     fn emu_safe_syscall_window();
     fn emu_safe_syscall_end();
     fn emu_safe_syscall_interrupted();
+    fn emu_set_robust_list_32(head: u32, len: u32) -> i32;
+    fn emu_set_robust_list_32_int();
+    fn emu_set_robust_list_32_refused();
+}
+
+/// Has the kernel look after the calling thread's robust list in the 32-bit layout, at host address `head`, in place of
+/// the one before (0: none): 0, or -ENOSYS from a kernel without the i386 ABI. The fault handlers must be installed, and
+/// no system call filter may stand against it.
+pub fn set_robust_list_32(head: u32) -> i32 {
+    const HEAD_BYTES: u32 = 12;
+    // SAFETY: the kernel notes the address; what it finds there at the thread's end it treats as any bad pointer. A fault
+    // of the instruction itself is fixed up ([`refused`]).
+    unsafe { emu_set_robust_list_32(head, HEAD_BYTES) }
+}
+
+/// Where a thread goes on whose instruction at `rip` the kernel refused by a fault, if that is the one above.
+pub(super) fn refused(rip: u64) -> Option<u64> {
+    (rip == emu_set_robust_list_32_int as *const () as u64)
+        .then_some(emu_set_robust_list_32_refused as *const () as u64)
 }
 
 /// A host system call: the kernel's raw value, or -ERESTARTSYS (-512) when `state.pending` is set or a signal came
@@ -93,6 +136,49 @@ mod tests {
         for fd in fds {
             // SAFETY: the test's own descriptors.
             unsafe { libc::close(fd) };
+        }
+    }
+
+    #[test]
+    fn the_32_bit_list_is_the_kernels_to_walk() {
+        // Other threads of the harness may be anywhere: the child makes system calls only.
+        let low = 0x4800_0000usize;
+        // SAFETY: an address that nothing of this process uses, or an error.
+        let page = unsafe {
+            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+            libc::mmap(
+                low as *mut _,
+                4096,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0,
+            )
+        };
+        assert_eq!(page as usize, low);
+        let words = page.cast::<u32>();
+        // SAFETY: words of the page: a head with one entry at 0x20, whose futex is at 0x40, held by the child.
+        let status = unsafe {
+            let at = low as u32;
+            words.copy_from([at + 0x20, 0x20, 0].as_ptr(), 3);
+            words.add(8).write(at);
+            let pid = libc::fork();
+            if pid == 0 {
+                words.add(16).write(libc::getpid() as u32);
+                let answer = set_robust_list_32(at);
+                libc::_exit(if answer == 0 { 0 } else { 1 });
+            }
+            let mut status = 0;
+            libc::waitpid(pid, &mut status, 0);
+            status
+        };
+        // SAFETY: as above.
+        let word = unsafe { words.add(16).read_volatile() };
+        // Without handlers for faults a kernel that lacks the ABI ends the child.
+        if status == 0 {
+            assert_eq!(word, 0x4000_0000, "FUTEX_OWNER_DIED");
+        } else {
+            assert!(libc::WIFSIGNALED(status), "{status:#x}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::thread::{Captured, Thread};
 use crate::cpu::state::PENDING_SIGNAL;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use super::safe_syscall::syscall_interruptible;
+pub use super::safe_syscall::{set_robust_list_32, syscall_interruptible};
 
 /// The system layer's function for signals that are not faults of this thread.
 pub type Sink = fn(signo: i32, info: &libc::siginfo_t);

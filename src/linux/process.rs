@@ -11,8 +11,8 @@ use super::abi::sys::Rusage;
 use super::call::{SyscallContext, SyscallResult};
 use super::errno::{ERESTARTSYS, Errno, SysResult};
 use super::signal::action::{Actions, SigAction};
-use super::signal::deliver;
 use super::signal::siginfo::GuestSigInfo;
+use super::signal::{deliver, host};
 use super::task::Task;
 use super::{guest, libc_locks, raw, thread};
 use crate::confine;
@@ -319,6 +319,7 @@ pub fn start_child(ctx: &mut SyscallContext<'_>, request: &CloneRequest) {
         0
     };
     ctx.task.robust_list = 0;
+    ctx.task.kernel_list = false;
     if has(flags::CLEAR_SIGHAND) {
         for signo in 1..=64 {
             if ctx.process.actions.get(signo).is_handler() {
@@ -433,7 +434,14 @@ pub fn sys_exit(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult 
 
 pub fn sys_exit_group(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult {
     thread::release(ctx.task);
+    thread::release_all(ctx.process);
     exit_process(ctx.process, args[0] as i32 & 0xff)
+}
+
+/// Ends the process by signal `signo`.
+pub fn die(process: &Process, signo: i32) -> ! {
+    thread::release_all(process);
+    host::die(signo)
 }
 
 /// Ends the process, all threads with it.

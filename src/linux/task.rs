@@ -32,6 +32,8 @@ pub struct Task {
     pub altstack: AltStack,
     /// Head of the 32-bit robust futex list, 0 for none.
     pub robust_list: u32,
+    /// The host's kernel knows that list and walks it at the task's end, however that comes.
+    pub kernel_list: bool,
     /// CLONE_CHILD_CLEARTID / set_tid_address, 0 for none.
     pub clear_child_tid: u32,
     pub fault: FaultRecord,
@@ -72,6 +74,7 @@ impl Task {
             saved_mask: None,
             altstack: AltStack::default(),
             robust_list: 0,
+            kernel_list: false,
             clear_child_tid: 0,
             fault: FaultRecord::default(),
             queue: Box::default(),

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
@@ -13,7 +13,9 @@ use super::signal::set::SigSet;
 use super::signal::{deliver, host};
 use super::task::{AltStack, Task};
 use super::{guest, raw};
+use crate::confine;
 use crate::exec::machine::Machine;
+use crate::exec::signals::set_robust_list_32;
 use crate::mem::{GuestAddr, space};
 
 /// Host stack of a guest thread: the run loop, a system call, the translator. Touched pages only are resident.
@@ -178,6 +180,10 @@ fn set_up(start: &mut Start<'_>, machine: &mut dyn Machine, task: &mut Task) -> 
 pub fn release(task: &mut Task) {
     release_robust_list(task.robust_list, task.tid);
     task.robust_list = 0;
+    if std::mem::take(&mut task.kernel_list) {
+        // Who waits for the thread may use the memory again before the host's thread is over.
+        set_robust_list_32(0);
+    }
     let word = std::mem::take(&mut task.clear_child_tid);
     if word != 0 && guest::put(word, &0u32).is_ok() {
         wake(word);
@@ -225,6 +231,38 @@ fn release_robust_list(head: u32, tid: i32) {
     if pending & !1 != 0 {
         owner_died(futex(pending), tid, pending & 1 == 1, true);
     }
+}
+
+/// Before the whole process ends: the lists of all its threads, where the kernel does not know them. The others may still
+/// run meanwhile.
+pub fn release_all(process: &Process) {
+    if process.borrows_memory || KERNEL_LISTS.load(Ordering::Relaxed) == YES {
+        return;
+    }
+    let threads: Vec<(i32, u32)> = process
+        .threads()
+        .iter()
+        .map(|(&tid, &head)| (tid, head))
+        .collect();
+    for (tid, head) in threads {
+        release_robust_list(head, tid);
+    }
+}
+
+/// Whether the host's kernel takes 32-bit robust lists (a kernel with the i386 ABI, no filter in its way, and the guest's
+/// addresses being the host's): 0 is not known yet.
+static KERNEL_LISTS: AtomicU8 = AtomicU8::new(0);
+const YES: u8 = 1;
+const NO: u8 = 2;
+
+/// Tells the kernel of the list at `head`; whether it will walk it.
+fn tell_kernel(head: u32) -> bool {
+    let known = KERNEL_LISTS.load(Ordering::Relaxed);
+    let told = known != NO
+        && (known == YES || space().base() == 0 && confine::i386_call_passes())
+        && set_robust_list_32(head) == 0;
+    KERNEL_LISTS.store(if told { YES } else { NO }, Ordering::Relaxed);
+    told
 }
 
 /// `handle_futex_death`: marks a futex that `tid` holds and wakes a waiter. False if the word cannot be used.
@@ -278,6 +316,7 @@ pub fn sys_set_robust_list(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> Sys
         return Err(Errno::EINVAL);
     }
     ctx.task.robust_list = args[0];
+    ctx.task.kernel_list = tell_kernel(args[0]);
     ctx.process.add_thread(ctx.task);
     Ok(0)
 }

@@ -176,7 +176,7 @@ pub fn check(ctx: &mut SyscallContext<'_>, nr: u32, args: &[u32; 6]) -> Option<S
 /// Ends the thread, or with `all` (and where it is the only one) the process, as by signal `signo`.
 fn kill(ctx: &mut SyscallContext<'_>, signo: i32, all: bool) -> SyscallResult {
     if all || ctx.process.threads().len() <= 1 {
-        super::signal::host::die(signo);
+        super::process::die(ctx.process, signo);
     }
     ctx.task.exit_status = signo;
     SyscallResult::ExitThread

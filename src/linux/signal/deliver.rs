@@ -20,7 +20,7 @@ use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::exec::machine::Machine;
 use crate::linux::call::{SyscallContext, SyscallResult};
 use crate::linux::guest;
-use crate::linux::process::Process;
+use crate::linux::process::{self, Process};
 use crate::linux::task::{AltStack, FaultRecord, Task};
 
 /// What delivery has to settle about the system call that was interrupted.
@@ -107,7 +107,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
         let action = process.actions.take(queued.signo);
         match action.handler {
             SIG_IGN => {}
-            SIG_DFL => default_action(task, &queued),
+            SIG_DFL => default_action(task, process, &queued),
             _ => {
                 if restart == Restart::NoHandler {
                     machine.cpu().r[0] = (-libc::EINTR) as u32;
@@ -124,12 +124,12 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
 }
 
 /// A signal that was caught when it arrived and is default now.
-fn default_action(task: &mut Task, queued: &Queued) {
+fn default_action(task: &mut Task, process: &Process, queued: &Queued) {
     if default_ignores(queued.signo) {
         return;
     }
     if SigSet::SYNCHRONOUS.contains(queued.signo) {
-        host::die(queued.signo);
+        process::die(process, queued.signo);
     }
     // The host has SIG_DFL too by now: give it the signal back and let it in.
     host::requeue(queued.signo, &siginfo::host_bytes(&queued.info));
@@ -141,7 +141,7 @@ pub fn force(machine: &mut dyn Machine, task: &mut Task, process: &Process, info
     let signo = info.signo();
     let action = process.actions.take(signo);
     if !action.is_handler() || task.mask.contains(signo) {
-        host::die(signo);
+        process::die(process, signo);
     }
     call_handler(machine, task, process, &action, info);
 }
@@ -149,7 +149,7 @@ pub fn force(machine: &mut dyn Machine, task: &mut Task, process: &Process, info
 /// SIGSEGV without an address, for frames that cannot be written or read.
 fn force_segv(machine: &mut dyn Machine, task: &mut Task, process: &Process, while_delivering: i32) {
     if while_delivering == libc::SIGSEGV {
-        host::die(libc::SIGSEGV);
+        process::die(process, libc::SIGSEGV);
     }
     let info = GuestSigInfo::header(libc::SIGSEGV, siginfo::SI_KERNEL);
     force(machine, task, process, &info);
