@@ -122,6 +122,7 @@ impl Emitter<'_> {
 
     /// A free scratch register, locked; whoever held it has been moved away.
     pub(super) fn alloc_gpr(&mut self) -> u8 {
+        debug_assert!(!self.may_trap_now);
         for r in SCRATCH {
             if self.gpr_holds[usize::from(r)].is_none() && self.locked & 1 << r == 0 {
                 self.lock(r);

@@ -100,6 +100,7 @@ impl Emitter<'_> {
             Some(FpMem::Low(m)) => {
                 let x = self.alloc_xmm();
                 self.asm.op(Enc::of(0x7e).prefix(0xf3), x, m.into());
+                self.upper_zero[v.index()] = true;
                 self.occupy_xmm(x, v);
                 Rm::Reg(x)
             }
@@ -213,6 +214,7 @@ impl Emitter<'_> {
 
     /// A free XMM register, locked.
     pub(super) fn alloc_xmm(&mut self) -> u8 {
+        debug_assert!(!self.may_trap_now);
         // First those whose value is dead, then those that memory has as well, then any.
         for pass in 0..3 {
             for _ in 0..16 {
@@ -292,7 +294,10 @@ impl Emitter<'_> {
         let load = match self.ty(v) {
             Type::F32 => Enc::of(0x10).prefix(0xf3),
             Type::Vec if self.is_wide(v) => Enc::of(0x28),
-            _ => Enc::of(0x7e).prefix(0xf3),
+            _ => {
+                self.upper_zero[v.index()] = true;
+                Enc::of(0x7e).prefix(0xf3)
+            }
         };
         self.asm.op(load, x, home.into());
         self.occupy_xmm(x, v);

@@ -382,11 +382,48 @@ impl Emitter<'_> {
                     dst,
                 } => {
                     self.asm.bind(label);
-                    self.soft_cold(&inst, &args, dst);
+                    if inst.op == Op::VecFp {
+                        self.soft_cold_vector(&inst, &args, dst);
+                    } else {
+                        self.soft_cold(&inst, &args, dst);
+                    }
                     self.asm.jmp(back);
                 }
             }
         }
+    }
+
+    /// As [`Emitter::soft_cold`] for a vector operation: its operands and its result are in `vec_args`.
+    fn soft_cold_vector(&mut self, inst: &Inst, args: &[SoftArg; 3], dst: SoftDst) {
+        let base = disp(offset_of!(CpuState, call_args));
+        let saved = disp(offset_of!(CpuState, exit_addr));
+        dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + saved], rax);
+        for (k, a) in args.iter().enumerate() {
+            let at = super::vector::vec_arg(k);
+            match a {
+                SoftArg::None => {}
+                SoftArg::Xmm(x) => self.asm.op(Enc::of(0x29), *x, at.into()),
+                SoftArg::Mem(m) => {
+                    for half in [0, 8] {
+                        let word = |m: Mem| Mem {
+                            disp: m.disp + half,
+                            ..m
+                        };
+                        self.asm.op(Enc::new(0x8b).w(), RAX, word(*m).into());
+                        self.asm.op(Enc::new(0x89).w(), RAX, word(at).into());
+                    }
+                }
+            }
+        }
+        self.asm.mov_ri64(RAX, super::fp::pack_op(inst));
+        dynasm!(self.asm.ops; .arch x64; mov QWORD [rbp + base], rax);
+        let call = helper_disp(Helper::CallRustSaving);
+        self.asm.mov_ri(RAX, Helper::VecOp as u32);
+        dynasm!(self.asm.ops; .arch x64; call QWORD [rbp + call]);
+        if let SoftDst::Xmm(x) = dst {
+            self.asm.op(Enc::of(0x28), x, super::vector::vec_arg(0).into());
+        }
+        dynasm!(self.asm.ops; .arch x64; mov rax, QWORD [rbp + saved]);
     }
 
     /// Arguments from XMM registers, the call, the result to where the hot path expects it. Every register keeps what

@@ -148,6 +148,10 @@ pub(super) struct Emitter<'a> {
     pub qc_xmm: u8,
     pub spill_used: u32,
     pub vspill_used: u32,
+    /// Vectors whose register (and spill slot) has zeros in the upper half.
+    pub upper_zero: Vec<bool>,
+    /// Instructions may trap here, and what is between them and the end of the operation is left out then.
+    pub may_trap_now: bool,
     pub flags: FlagState,
     pub label_flags: Vec<Option<FlagState>>,
     pub labels: Vec<DynamicLabel>,
@@ -174,6 +178,7 @@ pub struct Workspace {
     hint: Vec<u8>,
     xmm_hint: Vec<u8>,
     places: Vec<Place>,
+    upper_zero: Vec<bool>,
     set_at: Vec<u32>,
     asm: Option<Asm>,
     /// Code that has been placed and may be overwritten.
@@ -218,6 +223,8 @@ impl<'a> Emitter<'a> {
             live_after: refill(&mut w.live_after, n, Flags::NONE),
             hint: refill(&mut w.hint, n, NOWHERE),
             places: refill(&mut w.places, n, Place::NOWHERE),
+            upper_zero: refill(&mut w.upper_zero, n, false),
+            may_trap_now: false,
             gpr_holds: [Value::NONE; 16],
             home: [Value::NONE; 15],
             xmm_holds: [Value::NONE; 16],
@@ -482,6 +489,7 @@ impl<'a> Emitter<'a> {
         w.hint = self.hint;
         w.xmm_hint = self.xmm_hint;
         w.places = self.places;
+        w.upper_zero = self.upper_zero;
         w.asm = Some(self.asm);
         self.code
     }

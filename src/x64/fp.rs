@@ -31,7 +31,7 @@ pub fn pack_op(inst: &Inst) -> u64 {
         | u64::from(inst.imm) << 32
 }
 
-fn fp_loc(rm: Rm) -> FpLoc {
+pub(super) fn fp_loc(rm: Rm) -> FpLoc {
     match rm {
         Rm::Reg(x) => FpLoc::Xmm(x),
         Rm::Mem(m) => FpLoc::State(m.disp),
@@ -39,7 +39,7 @@ fn fp_loc(rm: Rm) -> FpLoc {
     }
 }
 
-fn soft_arg(rm: Rm) -> SoftArg {
+pub(super) fn soft_arg(rm: Rm) -> SoftArg {
     match rm {
         Rm::Reg(x) => SoftArg::Xmm(x),
         Rm::Mem(m) => SoftArg::Mem(m),
@@ -49,7 +49,7 @@ fn soft_arg(rm: Rm) -> SoftArg {
 
 /// Results that FPSCR's modes, or a difference between host and ARM, send to software.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
+pub(super) enum Check {
     None,
     Nan,
     /// As well the smallest normal number, which ARM, judging before rounding, may have flushed.
@@ -102,8 +102,10 @@ impl Emitter<'_> {
             F32ToInt | F64ToInt => self.float_to_int(inst),
             IntToF32 | IntToF64 => self.int_to_float(inst),
             F32ToFixed | F64ToFixed | FixedToF32 | FixedToF64 | HalfToF32 | F32ToHalf => self.soft(inst),
-            FMinNm32 | FMaxNm32 | FMinNm64 | FMaxNm64 | FRint32 | FRint64 | F32Round | F64Round
-            | HalfToF64 | F64ToHalf | Half | HalfCmp | F64ToJs | F32ToBf16 => self.soft(inst),
+            FMinNm32 | FMaxNm32 | FMinNm64 | FMaxNm64 => self.number_form(inst),
+            FRint32 | FRint64 => self.round_to_integral(inst),
+            F32Round | F64Round => self.round_to_int(inst),
+            HalfToF64 | F64ToHalf | Half | HalfCmp | F64ToJs | F32ToBf16 => self.soft(inst),
             SelectF32 | SelectF64 => self.select_fp(inst),
             BitsToF32 | BitsToF64 => {
                 let r = self.reg(inst.a);
@@ -146,12 +148,12 @@ impl Emitter<'_> {
         }
     }
 
-    fn double(&self, v: Value) -> bool {
+    pub(super) fn double(&self, v: Value) -> bool {
         self.block.insts[v.index()].op.result() == Type::F64
     }
 
     /// Scalar prefix of a width.
-    fn ss(double: bool) -> u8 {
+    pub(super) fn ss(double: bool) -> u8 {
         if double { 0xf2 } else { 0xf3 }
     }
 
@@ -169,8 +171,16 @@ impl Emitter<'_> {
         });
     }
 
+    /// From here on instructions may trap, and a settled trap leaves out what is between it and the end: nothing that
+    /// must happen may be emitted there.
+    pub(super) fn traps_begin(&mut self) -> usize {
+        self.may_trap_now = true;
+        self.code.fp_rows.len()
+    }
+
     /// The operation that may have trapped since there were `first` rows ends here: a settled trap goes on here.
     pub(super) fn traps_end(&mut self, first: usize) {
+        self.may_trap_now = false;
         let end = self.asm.pos();
         for row in &mut self.code.fp_rows[first..] {
             row.len = (end - row.host) as u16;
@@ -178,7 +188,7 @@ impl Emitter<'_> {
     }
 
     /// What of a scalar result FPSCR's modes ask to look at.
-    fn check_for(&self, op: Op) -> Check {
+    pub(super) fn check_for(&self, op: Op) -> Check {
         use Op::{F64ToF32, FDiv32, FDiv64, FMa32, FMa64, FMul32, FMul64};
         use Op::{FAdd32, FAdd64, FSub32, FSub64};
         match op {
@@ -195,7 +205,7 @@ impl Emitter<'_> {
 
     /// The register that [`Emitter::check_scalar`] needs: to be taken before the first instruction that may trap, as
     /// what that pushes out of it must not be skipped.
-    fn check_scratch(&mut self, check: Check) -> u8 {
+    pub(super) fn check_scratch(&mut self, check: Check) -> u8 {
         match check {
             Check::NanOrTiny => self.alloc_xmm(),
             _ => NOWHERE,
@@ -204,7 +214,7 @@ impl Emitter<'_> {
 
     /// Sends the operation to software if its result in `dst` is one that `check` finds. The operands must still be
     /// where `args` say.
-    fn check_scalar(&mut self, inst: &Inst, check: Check, t: u8, args: [SoftArg; 3], dst: u8) {
+    pub(super) fn check_scalar(&mut self, inst: &Inst, check: Check, t: u8, args: [SoftArg; 3], dst: u8) {
         let double = inst.op.result() == Type::F64;
         let ucomis = Enc::of(0x2e).prefix(if double { 0x66 } else { 0 });
         let cc = match check {
@@ -251,7 +261,7 @@ impl Emitter<'_> {
         let b = self.xrm(inst.b);
         let dst = self.def_xmm();
         let t = self.check_scratch(check);
-        let first = self.code.fp_rows.len();
+        let first = self.traps_begin();
         let locs = |a: u8| [FpLoc::Xmm(a), fp_loc(b), FpLoc::None];
         if self.opts.flush && opcode == 0x5e {
             // Division by zero would hide a denormal dividend: an unordered comparison does not.
@@ -285,7 +295,7 @@ impl Emitter<'_> {
         let xa = self.xmm(inst.a);
         let dst = self.def_xmm();
         let t = self.check_scratch(check);
-        let first = self.code.fp_rows.len();
+        let first = self.traps_begin();
         if !self.opts.host.avx {
             // Break the dependency on the old upper half.
             self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
@@ -335,7 +345,7 @@ impl Emitter<'_> {
         let check = self.check_for(inst.op);
         let t = self.check_scratch(check);
         self.asm.op(Enc::of(0x28), dst, Rm::Reg(xa));
-        let first = self.code.fp_rows.len();
+        let first = self.traps_begin();
         self.may_trap(
             inst,
             [FpLoc::Xmm(dst), FpLoc::Xmm(xb), FpLoc::Xmm(xc)],
@@ -364,7 +374,7 @@ impl Emitter<'_> {
         let xa = self.xmm(inst.a);
         let b = self.xrm(inst.b);
         self.take(RAX);
-        let first = self.code.fp_rows.len();
+        let first = self.traps_begin();
         self.may_trap(inst, [FpLoc::Xmm(xa), fp_loc(b), FpLoc::None], FpLoc::None);
         let opcode = if inst.aux & 1 == 1 { 0x2f } else { 0x2e };
         self.asm
@@ -414,7 +424,6 @@ impl Emitter<'_> {
         }
         let double = inst.op == Op::F64ToInt;
         let e = Enc::of(if zero { 0x2c } else { 0x2d }).prefix(Self::ss(double));
-        let first = self.code.fp_rows.len();
         if signed {
             let a = if self.opts.flush {
                 Rm::Reg(self.xmm(inst.a))
@@ -423,7 +432,9 @@ impl Emitter<'_> {
             };
             let dst = self.def();
             let locs = [fp_loc(a), FpLoc::None, FpLoc::None];
-            self.denormal_traps(inst, a, locs, FpLoc::Gpr(dst));
+            let scratch = self.denormal_scratch();
+            let first = self.traps_begin();
+            self.denormal_traps(inst, a, scratch, locs, FpLoc::Gpr(dst));
             self.may_trap(inst, locs, FpLoc::Gpr(dst));
             self.asm.op(e, dst, a);
             return self.traps_end(first);
@@ -434,7 +445,9 @@ impl Emitter<'_> {
         let xa = self.xmm(inst.a);
         let t = self.alloc_gpr();
         let locs = [FpLoc::Xmm(xa), FpLoc::None, FpLoc::None];
-        self.denormal_traps(inst, Rm::Reg(xa), locs, FpLoc::Gpr(t));
+        let scratch = self.denormal_scratch();
+        let first = self.traps_begin();
+        self.denormal_traps(inst, Rm::Reg(xa), scratch, locs, FpLoc::Gpr(t));
         let mv = Enc::of(0x7e).prefix(0x66);
         self.asm.op(if double { mv.w() } else { mv }, xa, Rm::Reg(t));
         if double {
@@ -462,11 +475,19 @@ impl Emitter<'_> {
         self.finish_in(t);
     }
 
+    /// The register that [`Emitter::denormal_traps`] needs, taken before the first instruction that may trap.
+    pub(super) fn denormal_scratch(&mut self) -> u8 {
+        if self.opts.flush {
+            self.alloc_xmm()
+        } else {
+            NOWHERE
+        }
+    }
+
     /// Conversions to integers don't tell denormal operands from zeros, which under FZ they are: a comparison does.
-    fn denormal_traps(&mut self, inst: &Inst, a: Rm, args: [FpLoc; 3], dst: FpLoc) {
+    pub(super) fn denormal_traps(&mut self, inst: &Inst, a: Rm, t: u8, args: [FpLoc; 3], dst: FpLoc) {
         if let (true, Rm::Reg(x)) = (self.opts.flush, a) {
             let double = self.double(inst.a);
-            let t = self.alloc_xmm();
             self.asm.op(Enc::of(0x28), t, a);
             self.may_trap(inst, args, dst);
             self.asm
@@ -484,7 +505,7 @@ impl Emitter<'_> {
         let dst = self.def_xmm();
         self.asm.op(Enc::of(0x57), dst, Rm::Reg(dst));
         let e = Enc::of(0x2a).prefix(Self::ss(double));
-        let first = self.code.fp_rows.len();
+        let first = self.traps_begin();
         self.may_trap(inst, [FpLoc::Gpr(r), FpLoc::None, FpLoc::None], FpLoc::Xmm(dst));
         self.asm.op(if signed { e } else { e.w() }, dst, Rm::Reg(r));
         self.traps_end(first);
@@ -516,7 +537,7 @@ impl Emitter<'_> {
     }
 
     /// The operation in software.
-    fn soft(&mut self, inst: &Inst) {
+    pub(super) fn soft(&mut self, inst: &Inst) {
         self.pre_clobber(Flags::NONE);
         self.call_rust(Helper::FpOp, inst, &[inst.a, inst.b, inst.c]);
         self.result_in_rax();

@@ -126,6 +126,7 @@ impl Emitter<'_> {
             } else {
                 self.xmm_holds[usize::from(xmm)] = first;
                 self.places[first.index()].xmm = xmm;
+                self.upper_zero[first.index()] = matches!(register, Register::D(_));
             }
         }
         // New values of a carried register are best computed where the next round wants them.
@@ -174,15 +175,21 @@ impl Emitter<'_> {
             }
         }
         for c in self.carried.clone() {
-            if self.in_place(&c) {
+            // Where the head takes an upper half for zero, it must be: movq, else movaps.
+            let clean = self.is_clean(&c);
+            let from = self.current_xmm(&c);
+            if from == c.xmm && clean {
                 continue;
             }
-            let from = self.current_xmm(&c);
-            self.evict_xmm(c.xmm);
+            if from != c.xmm {
+                self.evict_xmm(c.xmm);
+            }
             if from == NOWHERE {
                 self.asm.op(c.register.load(), c.xmm, c.register.mem().into());
-            } else {
+            } else if clean {
                 self.asm.op(Enc::of(0x28), c.xmm, Rm::Reg(from));
+            } else {
+                self.asm.op(Enc::of(0x7e).prefix(0xf3), c.xmm, Rm::Reg(from));
             }
         }
         head
@@ -190,6 +197,15 @@ impl Emitter<'_> {
 
     fn in_place(&self, c: &Carried) -> bool {
         self.current_xmm(c) == c.xmm
+    }
+
+    /// Whether the current value may be where the first one was.
+    fn is_clean(&self, c: &Carried) -> bool {
+        let first = &self.block.insts[c.first.index().min(self.block.insts.len() - 1)];
+        let value = self.current(c);
+        !matches!(c.register, Register::D(_))
+            || first.op != Op::GetV
+            || !value.is_none() && self.upper_zero[value.index()]
     }
 
     /// The XMM register that has what a carried register holds now, or NOWHERE.

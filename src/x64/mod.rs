@@ -9,6 +9,7 @@ mod emit;
 pub mod evex;
 mod flags;
 pub mod fp;
+mod fp_v8;
 mod host;
 mod int;
 mod loops;

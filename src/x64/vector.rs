@@ -4,6 +4,7 @@
 //! be 8 bytes only (its D register). The files beside this one hold the operations by class.
 
 mod arith;
+mod fp;
 mod host;
 mod permute;
 mod saturate;
@@ -24,7 +25,7 @@ use host::{op3a, op38, op66};
 use std::mem::offset_of;
 
 /// Displacement of vector operand `k` of a helper call.
-fn vec_arg(k: usize) -> Mem {
+pub(super) fn vec_arg(k: usize) -> Mem {
     Mem::state(disp(offset_of!(CpuState, vec_args) + 16 * k))
 }
 
@@ -37,6 +38,7 @@ impl Emitter<'_> {
             Op::LoadV => {
                 let m = self.address(inst.a, inst.b, inst.aux >> 4, inst.imm);
                 let x = self.def_xmm();
+                self.upper_zero[self.at] = !shape.is_q();
                 self.fault_point();
                 // movups, movq
                 let e = if shape.is_q() {
@@ -81,6 +83,7 @@ impl Emitter<'_> {
             Op::VFromI64 => {
                 let r = self.reg(inst.a);
                 let x = self.def_xmm();
+                self.upper_zero[self.at] = true;
                 self.asm.op(op66(0x6e).w(), x, Rm::Reg(r));
             }
             _ => {
@@ -91,7 +94,7 @@ impl Emitter<'_> {
                             || self.vec_shift(inst, op, shape)
                             || self.vec_permute(inst, op, shape)
                     }
-                    _ => false,
+                    _ => self.vec_fp(inst, op, shape),
                 });
                 if !inline {
                     self.vec_call(inst);
@@ -153,18 +156,23 @@ impl Emitter<'_> {
             let from = self.xmm(whole);
             let x = self.def_xmm();
             self.half(x, from, i & 1 == 1);
+            self.upper_zero[self.at] = true;
         }
         let old = std::mem::replace(&mut self.home_d[i], value);
         self.leave_one(old, Mem::state(d_disp(i as u8)));
     }
 
-    /// The low 64 bits of `dst` = a half of `from`.
+    /// `dst` = a half of `from`, zeros above.
     fn half(&mut self, dst: u8, from: u8, upper: bool) {
-        if upper {
-            // pshufd
-            self.asm.op_i(op66(0x70), dst, Rm::Reg(from), 0xee);
+        if !upper {
+            // movq
+            self.asm.op(Enc::of(0x7e).prefix(0xf3), dst, Rm::Reg(from));
+        } else if self.opts.host.avx {
+            // vpsrldq
+            self.asm.vex_i(op66(0x73), 3, dst, Rm::Reg(from), 8);
         } else {
             self.asm.op(Enc::of(0x28), dst, Rm::Reg(from));
+            self.asm.op_i(op66(0x73), 3, Rm::Reg(dst), 8);
         }
     }
 
@@ -324,6 +332,7 @@ impl Emitter<'_> {
         if !self.unused() {
             let x = self.def_xmm();
             self.asm.op(Enc::of(0x28), x, vec_arg(0).into());
+            self.upper_zero[self.at] = !self.is_wide(Value(self.at as u32));
         }
     }
 }
