@@ -64,6 +64,9 @@ struct Options {
     /// Translate as if the host processor lacked FEATURES, a comma list such as avx512,gfni; for tests
     #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
     host_without: Vec<String>,
+    /// Keep guest memory away from host address 0, as for programs linked below vm.mmap_min_addr; slower
+    #[arg(long)]
+    based: bool,
     /// Leave out the baseline system call filter and the rule for executable memory
     #[arg(long)]
     unconfined: bool,
@@ -120,6 +123,8 @@ pub struct Config {
     pub one_insn_per_block: bool,
     /// Names of host features not to be used; not checked here.
     pub host_without: Vec<String>,
+    /// The window lies anywhere, not at host address 0.
+    pub based: bool,
     pub confined: bool,
     /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
     pub reexec: Option<i32>,
@@ -198,6 +203,7 @@ impl Config {
             strict_fp: options.strict_fp,
             one_insn_per_block: options.one_insn_per_block,
             host_without: options.host_without,
+            based: options.based,
             confined: !options.unconfined,
             reexec: options.reexec,
             limits: options.reexec_limits,
@@ -245,6 +251,7 @@ impl Config {
             (!self.aslr, "--no-aslr"),
             (self.strict_fp, "--strict-fp"),
             (self.one_insn_per_block, "--one-insn-per-block"),
+            (self.based, "--based"),
             (!self.confined, "--unconfined"),
         ];
         for (_, name) in flags.iter().filter(|f| f.0) {

@@ -6,7 +6,7 @@ use emu::diag::{log, memory, stats};
 use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
 use emu::linux::process::{Image, Process, Settings};
 use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
-use emu::mem::{Space, SpaceConfig};
+use emu::mem::{Space, SpaceConfig, WindowPlace};
 use emu::{confine, linux};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -81,7 +81,24 @@ fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
         },
         None => open(&config, &env),
     };
-    if let Err(error) = Space::init(&SpaceConfig::default()) {
+    let exe = guest_exe(&config, &program);
+    let image = load::Image {
+        file: &program.file,
+        path: &exe,
+    };
+    let prepared = match load::prepare(&image, config.sysroot.as_deref()) {
+        Ok(prepared) => prepared,
+        Err(error) => fail(&error.to_string(), error.exit_code()),
+    };
+    let space = SpaceConfig {
+        place: match prepared.lowest() {
+            _ if config.based => WindowPlace::Anywhere,
+            Some(lowest) => WindowPlace::Identity { lowest },
+            None => WindowPlace::default(),
+        },
+        ..SpaceConfig::default()
+    };
+    if let Err(error) = Space::init(&space) {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
     linux::proc_limits::adopt_limits(&config.limits);
@@ -94,14 +111,10 @@ fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
     };
     let (argv, envp) = (c_strings(&program.argv), c_strings(&env));
     let execfn = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
-    let exe = guest_exe(&config, &program);
     let loaded = load::load(
-        &load::Image {
-            file: &program.file,
-            path: &exe,
-        },
+        &image,
+        prepared,
         &LoadConfig {
-            sysroot: config.sysroot.as_deref(),
             argv: &argv,
             envp: &envp,
             model,

@@ -31,10 +31,11 @@ fn try_load(path: &Path, sysroot: Option<&Path>, aslr: bool) -> Result<Start, Lo
     let file = File::open(path).expect("open");
     let strings =
         |list: &[&str]| -> Vec<CString> { list.iter().map(|s| CString::new(*s).expect("no NUL")).collect() };
+    let image = Image { file: &file, path };
     load::load(
-        &Image { file: &file, path },
+        &image,
+        load::prepare(&image, sysroot)?,
         &LoadConfig {
-            sysroot,
             argv: &strings(&["prog", "one", ""]),
             envp: &strings(&["HOME=/root", "X="]),
             model: Model::max(),

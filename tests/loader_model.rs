@@ -1,6 +1,6 @@
 //! Random mapping calls: after each few, the host's mappings, the page table and the counters must agree.
 
-use emu::mem::{GuestAddr, MapRequest, PAGE_SIZE, Prot, Space, SpaceConfig, WINDOW};
+use emu::mem::{GuestAddr, MapRequest, PAGE_SIZE, Prot, Space, SpaceConfig, WINDOW, WindowPlace, space};
 
 #[path = "loader/child.rs"]
 mod child;
@@ -31,7 +31,12 @@ fn host_mappings() -> Vec<(u64, u64, [u8; 3])> {
         let flags = rest.as_bytes();
         (hex(from), hex(to), [flags[0], flags[1], flags[2]])
     };
-    text.lines().map(parse).filter(|m| m.0 < 2 * WINDOW).collect()
+    let base = space().base();
+    text.lines()
+        .map(parse)
+        .filter(|m| m.0 >= base && m.0 < base + 2 * WINDOW)
+        .map(|(from, to, flags)| (from - base, to - base, flags))
+        .collect()
 }
 
 /// Every page: the host's permissions are the guest's, what is not mapped is reserved or not there.
@@ -39,7 +44,7 @@ fn check(space: &Space, watched: &[u32], step: u64) {
     let mut pages = 0;
     let mut at = u64::from(space.lowest());
     for (from, to, flags) in host_mappings() {
-        if space.is_reserved() {
+        if space.is_reserved() && from > 0 {
             assert_eq!(from, at, "step {step}: a hole in the reservation");
         }
         at = to;
@@ -79,9 +84,10 @@ fn check(space: &Space, watched: &[u32], step: u64) {
     assert_eq!(listed, space.mapped_bytes(), "step {step}");
 }
 
-fn random_calls(seed: u64, reserve: bool) {
+fn random_calls(seed: u64, reserve: bool, place: WindowPlace) {
     let space = Space::init(&SpaceConfig {
         reserve,
+        place,
         ..SpaceConfig::default()
     })
     .expect("a window");
@@ -198,14 +204,35 @@ fn random_calls(seed: u64, reserve: bool) {
 #[test]
 fn host_and_table_agree_with_a_reservation() {
     for seed in 0..3 {
-        in_child(|| random_calls(seed, true));
+        in_child(|| random_calls(seed, true, WindowPlace::default()));
     }
 }
 
 #[test]
 fn host_and_table_agree_without_one() {
     for seed in 10..13 {
-        in_child(|| random_calls(seed, false));
+        in_child(|| random_calls(seed, false, WindowPlace::default()));
+    }
+}
+
+#[test]
+fn host_and_table_agree_in_a_window_elsewhere() {
+    in_child(|| random_calls(20, true, WindowPlace::Anywhere));
+}
+
+/// The window is at 0 only where all that the program needs can be mapped there.
+#[test]
+fn the_window_lies_where_the_program_fits() {
+    for (lowest, identity) in [(u32::MAX, true), (1 << 20, true), (0, false)] {
+        in_child(|| {
+            let config = SpaceConfig {
+                place: WindowPlace::Identity { lowest },
+                ..SpaceConfig::default()
+            };
+            let space = Space::init(&config).expect("a window");
+            assert_eq!(space.base() == 0, identity, "{lowest:#x}");
+            assert!(identity || space.lowest() == P);
+        });
     }
 }
 

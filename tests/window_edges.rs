@@ -7,7 +7,7 @@ use emu::exec::{self, ExecConfig};
 use emu::isa::generate::{Rng, encoding};
 use emu::isa::pattern::Row;
 use emu::isa::{a32, t32};
-use emu::mem::{GuestAddr, MapRequest, Prot, Space, SpaceConfig, TASK_SIZE, space};
+use emu::mem::{GuestAddr, MapRequest, Prot, Space, SpaceConfig, TASK_SIZE, WindowPlace, space};
 use std::collections::BTreeMap;
 
 /// Values for registers. Nothing is mapped where sums of shifted ones of them lead.
@@ -63,14 +63,26 @@ fn map(addr: u32, prot: Prot) {
     space().mmap(&request).expect("guest memory");
 }
 
-/// Runs `test` in a child with a window of its own, reserved or not.
-fn in_child(reserve: bool, test: fn(&mut dyn Machine)) {
+/// The three kinds of window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Window {
+    Reserved,
+    Unreserved,
+    Based,
+}
+
+/// Runs `test` in a child with a window of its own.
+fn in_child(window: Window, test: fn(&mut dyn Machine)) {
     // SAFETY: the child never returns from the block.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let done = std::panic::catch_unwind(|| {
             let config = SpaceConfig {
-                reserve,
+                reserve: window != Window::Unreserved,
+                place: match window {
+                    Window::Based => WindowPlace::Anywhere,
+                    _ => WindowPlace::default(),
+                },
                 ..SpaceConfig::default()
             };
             Space::init(&config).expect("a window");
@@ -90,10 +102,16 @@ fn in_child(reserve: bool, test: fn(&mut dyn Machine)) {
     );
 }
 
-/// A host page just behind the guard, or behind the window where there is none, that no guest may change.
-fn canary(at: u64) -> &'static mut [u8] {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-    // SAFETY: a new mapping where nothing was, which stays for the life of the process.
+/// A host page that no guest may change: just behind the guard, or behind the window where there is none, or the guard's
+/// last page where something else may lie behind it.
+fn canary() -> &'static mut [u8] {
+    let (at, fixed) = match (space().base(), space().is_reserved()) {
+        (0, true) => (2u64 << 32, libc::MAP_FIXED_NOREPLACE),
+        (0, false) => (3 << 31, libc::MAP_FIXED_NOREPLACE),
+        (base, _) => (base + (2 << 32) - 4096, libc::MAP_FIXED),
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | fixed;
+    // SAFETY: a new mapping where nothing was, or in the guard, which stays for the life of the process.
     unsafe {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let p = libc::mmap(at as *mut libc::c_void, 4096, prot, flags, -1, 0);
@@ -133,12 +151,7 @@ fn may_complete(row: &Row, word: u32, wide: bool) -> bool {
 
 fn every_form(machine: &mut dyn Machine) {
     map(CODE, Prot::all());
-    let end = if space().is_reserved() {
-        2u64 << 32
-    } else {
-        3 << 31
-    };
-    let canary = canary(end);
+    let canary = canary();
     canary.fill(0xa5);
     let mut rng = Rng(4);
     // Of each form: encodings that are defined and must fault somehow, and those that did with SIGSEGV.
@@ -207,12 +220,17 @@ fn every_form(machine: &mut dyn Machine) {
 
 #[test]
 fn every_form_at_the_edges() {
-    in_child(true, every_form);
+    in_child(Window::Reserved, every_form);
 }
 
 #[test]
 fn every_form_at_the_edges_of_an_unreserved_window() {
-    in_child(false, every_form);
+    in_child(Window::Unreserved, every_form);
+}
+
+#[test]
+fn every_form_at_the_edges_of_a_window_elsewhere() {
+    in_child(Window::Based, every_form);
 }
 
 /// Accesses and code across the ends of what can be mapped, both mapped.
@@ -324,12 +342,17 @@ fn across_the_ends(machine: &mut dyn Machine) {
 
 #[test]
 fn accesses_and_code_across_the_ends() {
-    in_child(true, across_the_ends);
+    in_child(Window::Reserved, across_the_ends);
 }
 
 #[test]
 fn accesses_and_code_across_the_ends_of_an_unreserved_window() {
-    in_child(false, across_the_ends);
+    in_child(Window::Unreserved, across_the_ends);
+}
+
+#[test]
+fn accesses_and_code_across_the_ends_of_a_window_elsewhere() {
+    in_child(Window::Based, across_the_ends);
 }
 
 /// An open monitor lets an exclusive store fault, whatever the size and the edge.
@@ -371,5 +394,6 @@ fn exclusives(machine: &mut dyn Machine) {
 
 #[test]
 fn exclusives_at_the_ends() {
-    in_child(true, exclusives);
+    in_child(Window::Reserved, exclusives);
+    in_child(Window::Based, exclusives);
 }

@@ -69,6 +69,8 @@ pub struct CpuState {
     pub host_sp: u64,
     /// Start of the executable mapping; the jump table's entries are offsets from it.
     pub code_base: u64,
+    /// The jump table, where gs is the base of guest memory.
+    pub jump_table: u64,
     /// Why translated code returned: an `x64::stubs::ExitKind`.
     pub exit_kind: u32,
     /// Its argument: an exit descriptor, an SVC number, a guest address.
@@ -126,6 +128,7 @@ impl CpuState {
             jit_sp: 0,
             host_sp: 0,
             code_base: 0,
+            jump_table: 0,
             exit_kind: 0,
             exit_arg: 0,
             exit_addr: 0,

@@ -3,6 +3,7 @@
 use crate::cache::jump_table::{self, Form};
 use crate::cpu::location::{FpKey, Location};
 use crate::cpu::state::CpuState;
+use crate::mem;
 use std::cell::Cell;
 use std::io;
 use std::ptr;
@@ -136,12 +137,12 @@ pub struct Thread {
     pub captured: Cell<Captured>,
     /// The last fault that was tried again because the guest's page table allows the access, and how often.
     pub retried: Cell<(u64, u64, u32)>,
-    /// Base of the jump table that gs points at, its form and its floating-point key.
-    gs: Cell<(u64, Form, FpKey)>,
+    /// Base of the current jump table, its form and its floating-point key.
+    table: Cell<(u64, Form, FpKey)>,
     alt: Cell<Option<&'static Guarded>>,
 }
 
-/// What [`Thread::gs`] holds before the first table.
+/// What [`Thread::table`] holds before the first table.
 const NO_TABLE: (u64, Form, FpKey) = (0, Form::Direct, FpKey::SCALAR);
 
 thread_local! {
@@ -162,7 +163,7 @@ impl Thread {
             stack,
             captured: Cell::new(Captured::Interrupted),
             retried: Cell::new((0, 0, 0)),
-            gs: Cell::new(NO_TABLE),
+            table: Cell::new(NO_TABLE),
             alt: Cell::new(None),
         };
         Ok(thread)
@@ -194,7 +195,7 @@ impl Thread {
             unsafe { libc::sigaltstack(&alt, ptr::null_mut()) };
             self.alt.set(Some(Box::leak(Box::new(stack))));
         }
-        self.gs.set(NO_TABLE);
+        self.table.set(NO_TABLE);
         CURRENT.set(self);
     }
 
@@ -205,25 +206,35 @@ impl Thread {
         unsafe { (*self.state).jit_sp = self.stack.base() };
     }
 
-    /// Points gs at the jump table of key `fp`. Tables stay where they are for the life of the process.
+    /// Makes the jump table of key `fp`, at `base`, the one of this thread's translated code: by gs, or by the state where
+    /// gs is the base of guest memory. Tables stay where they are for the life of the process.
     pub fn set_table(&self, base: u64, form: Form, fp: FpKey) {
-        if self.gs.get().0 == base {
+        let (before, ..) = self.table.get();
+        if before == base {
             return;
         }
+        let window = mem::space().base();
+        if window != 0 {
+            // SAFETY: as in `reset_stack`.
+            unsafe { (*self.state).jump_table = base };
+        }
         const ARCH_SET_GS: i32 = 0x1001;
-        // SAFETY: nothing but translated code uses gs on x86-64 Linux.
-        if unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) } == 0 {
-            self.gs.set((base, form, fp));
+        let gs = if window != 0 { window } else { base };
+        let set = window != 0 && before != 0
+            // SAFETY: nothing but translated code uses gs on x86-64 Linux.
+            || unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, gs) } == 0;
+        if set {
+            self.table.set((base, form, fp));
         }
     }
 
     /// Arena offset of the block for `location` as translated code itself would find it, without any lock.
     pub fn look_up(&self, location: Location) -> Option<u32> {
-        let (base, form, fp) = self.gs.get();
+        let (base, form, fp) = self.table.get();
         if base == 0 || fp != location.fp || location.it != 0 {
             return None;
         }
-        // SAFETY: the table that gs points at.
+        // SAFETY: the current table.
         unsafe { jump_table::look_up(base, form, location.target()) }
     }
 

@@ -51,8 +51,8 @@ pub enum Problem {
     #[error("broken ELF file: segment {index}: {what}")]
     Segment { index: usize, what: &'static str },
     #[error(
-        "its segment at {address:#x} lies below {lowest:#x}, the lowest address that the kernel lets us map; \
-         lower the setting vm.mmap_min_addr or link the program higher"
+        "its segment at {address:#x} lies below {lowest:#x}, the lowest address that a program can have \
+         (vm.mmap_min_addr); link the program higher"
     )]
     TooLow { address: u32, lowest: u32 },
     #[error("its segments ({start:#x} to {end:#x}) overlap the stack or the kernel's pages")]

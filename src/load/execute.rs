@@ -39,8 +39,6 @@ pub struct Image<'a> {
 /// How to load it.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadConfig<'a> {
-    /// Where the interpreter is looked up first.
-    pub sysroot: Option<&'a Path>,
     pub argv: &'a [CString],
     pub envp: &'a [CString],
     pub model: &'a Model,
@@ -103,22 +101,53 @@ pub struct ProcessImage {
     pub float_abi: FloatAbi,
 }
 
-/// Loads a program into the space of this process, which should hold nothing yet. The handler of SIGSEGV and SIGBUS
-/// should be there already: a file that shrinks meanwhile is then an error like others.
-pub fn load(image: &Image<'_>, config: &LoadConfig<'_>) -> Result<Start, LoadError> {
-    load_into(mem::space(), image, config).map_err(|problem| LoadError {
+/// What is to be loaded, decided and checked; nothing is mapped yet.
+pub struct Prepared {
+    program: Plan,
+    interpreter: Option<Interpreter>,
+}
+
+impl Prepared {
+    /// The lowest address at which a fixed part of the program or its interpreter must lie.
+    pub fn lowest(&self) -> Option<u32> {
+        let plans = [Some(&self.program), self.interpreter.as_ref().map(|i| &i.plan)];
+        let fixed = plans.into_iter().flatten().filter(|p| !p.position_independent);
+        fixed.map(|p| p.low).min()
+    }
+}
+
+/// Reads a program's headers, and finds (in `sysroot` first) and reads its interpreter's.
+pub fn prepare(image: &Image<'_>, sysroot: Option<&Path>) -> Result<Prepared, LoadError> {
+    let read = || {
+        let program = plan(image.file)?;
+        let interpreter = match &program.interpreter {
+            Some(name) => Some(open_interpreter(name, sysroot)?),
+            None => None,
+        };
+        Ok(Prepared { program, interpreter })
+    };
+    read().map_err(|problem| LoadError {
         path: image.path.to_path_buf(),
         problem,
     })
 }
 
-fn load_into(space: &Space, image: &Image<'_>, config: &LoadConfig<'_>) -> Result<Start, Problem> {
-    let program = plan(image.file)?;
-    // The interpreter's file is checked before anything is mapped, too.
-    let interpreter = match &program.interpreter {
-        Some(name) => Some(open_interpreter(name, config.sysroot)?),
-        None => None,
-    };
+/// Loads a program into the space of this process, which should hold nothing yet. The handler of SIGSEGV and SIGBUS
+/// should be there already: a file that shrinks meanwhile is then an error like others.
+pub fn load(image: &Image<'_>, prepared: Prepared, config: &LoadConfig<'_>) -> Result<Start, LoadError> {
+    load_into(mem::space(), image, prepared, config).map_err(|problem| LoadError {
+        path: image.path.to_path_buf(),
+        problem,
+    })
+}
+
+fn load_into(
+    space: &Space,
+    image: &Image<'_>,
+    prepared: Prepared,
+    config: &LoadConfig<'_>,
+) -> Result<Start, Problem> {
+    let Prepared { program, interpreter } = prepared;
     if !program.position_independent && program.low < space.lowest() {
         return Err(Problem::TooLow {
             address: program.low,

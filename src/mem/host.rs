@@ -53,6 +53,18 @@ pub(super) fn reserve_new(addr: u64, len: u64) -> Result<(), i32> {
     Ok(())
 }
 
+/// Maps inaccessible, unaccounted memory anywhere: its address.
+pub(super) fn reserve_anywhere(len: u64) -> Result<u64, i32> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping, which replaces nothing.
+    let got = unsafe { libc::mmap(std::ptr::null_mut(), len as usize, libc::PROT_NONE, flags, -1, 0) };
+    if got == libc::MAP_FAILED {
+        Err(errno())
+    } else {
+        Ok(got as u64)
+    }
+}
+
 /// Returns a range to the reservation: inaccessible and unaccounted, so that nothing else lands there.
 ///
 /// # Safety

@@ -18,4 +18,4 @@ pub use access::copy_fixup;
 pub use addr::{Fault, GuestAddr, PAGE_SIZE, Prot, STACK_TOP, TASK_SIZE, VECTORS, WINDOW};
 pub use list::MapEntry;
 pub use map::MapRequest;
-pub use space::{InitError, Limits, Space, SpaceConfig, space};
+pub use space::{InitError, Limits, Space, SpaceConfig, WindowPlace, space};

@@ -18,12 +18,30 @@ const GUARD: u64 = 1 << 32;
 /// Pages that the kernel keeps free below a stack (stack_guard_gap).
 const STACK_GAP: u32 = 256;
 
+/// Where in the host's address space the guest's addresses begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WindowPlace {
+    /// At 0, so that guest addresses are host addresses, if the host then lets the guest map `lowest` and what is above
+    /// (`vm.mmap_min_addr`); anywhere if not.
+    Identity { lowest: u32 },
+    /// Anywhere: any address but the first page can be mapped, and translated code adds a base to each.
+    Anywhere,
+}
+
+impl Default for WindowPlace {
+    fn default() -> WindowPlace {
+        WindowPlace::Identity { lowest: u32::MAX }
+    }
+}
+
 /// How to set up the window.
 #[derive(Clone, Debug)]
 pub struct SpaceConfig {
     /// Reserve the window and the guard. Without a reservation everything works, and a limit on the host's address
     /// space counts only what the guest maps.
     pub reserve: bool,
+    /// Where the window is to lie.
+    pub place: WindowPlace,
     /// The guest's RLIMIT_AS, in bytes; `u64::MAX` is no limit.
     pub address_space: u64,
     /// The guest's RLIMIT_DATA.
@@ -38,6 +56,7 @@ impl Default for SpaceConfig {
         let address_space = soft_limit(libc::RLIMIT_AS);
         SpaceConfig {
             reserve: address_space >= RESERVE_LIMIT,
+            place: WindowPlace::default(),
             address_space,
             data: soft_limit(libc::RLIMIT_DATA),
             stack: soft_limit(libc::RLIMIT_STACK),
@@ -58,12 +77,6 @@ fn soft_limit(resource: libc::__rlimit_resource_t) -> u64 {
 /// Why the window could not be set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InitError {
-    #[error(
-        "something of this process already lies below 4 GiB; run emu as the position-independent program it is"
-    )]
-    Occupied,
-    #[error("the kernel lets this process map nothing below 1 MiB (vm.mmap_min_addr); lower that setting")]
-    NoLowMemory,
     #[error(
         "cannot make room for the guest's address space: host error {0}; raise the limits on memory (ulimit -v, ulimit -d)"
     )]
@@ -128,11 +141,11 @@ impl Space {
         if let Some(space) = SPACE.get() {
             return Ok(space);
         }
-        let (low, reserved) = claim(config.reserve)?;
+        let claim = claim(config)?;
         let space = Space {
-            base: 0,
-            low: low >> PAGE_SHIFT,
-            reserved,
+            base: claim.base,
+            low: claim.low >> PAGE_SHIFT,
+            reserved: claim.reserved,
             table: PageTable::new().map_err(InitError::Host)?,
             state: Mutex::new(State {
                 extents: Extents::default(),
@@ -164,7 +177,7 @@ impl Space {
         self.base
     }
 
-    /// The lowest address that the guest can map (vm.mmap_min_addr of the host).
+    /// The lowest address that the guest can map (vm.mmap_min_addr of the host where the window begins at 0).
     pub fn lowest(&self) -> u32 {
         self.low << PAGE_SHIFT
     }
@@ -436,9 +449,35 @@ impl State {
     }
 }
 
-/// Finds the lowest mappable address and reserves the window from there on, with the guard, if asked to and if the
-/// host's limits allow it.
-fn claim(reserve: bool) -> Result<(u32, bool), InitError> {
+/// A window that has been found.
+struct Claim {
+    /// Host address of guest address 0.
+    base: u64,
+    /// The lowest guest address that can be mapped.
+    low: u32,
+    /// The window, from `low` on, and the guard are reserved.
+    reserved: bool,
+}
+
+fn claim(config: &SpaceConfig) -> Result<Claim, InitError> {
+    if let WindowPlace::Identity { lowest } = config.place
+        && let Some(claim) = claim_identity(config.reserve)?
+    {
+        if claim.low <= lowest {
+            return Ok(claim);
+        }
+        if claim.reserved {
+            let low = u64::from(claim.low);
+            // SAFETY: reserved just now; nothing lies there.
+            unsafe { host::unmap(low, WINDOW + GUARD - low) }.map_err(InitError::Host)?;
+        }
+    }
+    claim_anywhere()
+}
+
+/// The window at host address 0: finds the lowest mappable address and reserves the window from there on, with the
+/// guard, if asked to and if the host's limits allow it. `None` if the host has no low memory for us.
+fn claim_identity(reserve: bool) -> Result<Option<Claim>, InitError> {
     let setting = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").ok();
     let setting = setting
         .and_then(|text| text.trim().parse::<u32>().ok())
@@ -452,21 +491,36 @@ fn claim(reserve: bool) -> Result<(u32, bool), InitError> {
         match host::reserve_new(u64::from(low), u64::from(PAGE_SIZE)) {
             Ok(()) => {}
             Err(libc::EPERM | libc::EACCES) => continue,
-            Err(libc::EEXIST) => return Err(InitError::Occupied),
+            Err(libc::EEXIST) => return Ok(None),
             Err(errno) => return Err(InitError::Host(errno)),
         }
         // SAFETY: the page was mapped just now.
         unsafe { host::unmap(u64::from(low), u64::from(PAGE_SIZE)) }.map_err(InitError::Host)?;
+        let mut reserved = false;
         if reserve {
-            return match host::reserve_new(u64::from(low), WINDOW + GUARD - u64::from(low)) {
-                Ok(()) => Ok((low, true)),
-                Err(libc::EEXIST) => Err(InitError::Occupied),
-                Err(_) => Ok((low, false)),
+            reserved = match host::reserve_new(u64::from(low), WINDOW + GUARD - u64::from(low)) {
+                Ok(()) => true,
+                Err(libc::EEXIST) => return Ok(None),
+                Err(_) => false,
             };
         }
-        return Ok((low, false));
+        return Ok(Some(Claim {
+            base: 0,
+            low,
+            reserved,
+        }));
     }
-    Err(InitError::NoLowMemory)
+    Ok(None)
+}
+
+/// The window wherever the host has room. It must be reserved, or the host would place its own mappings there.
+fn claim_anywhere() -> Result<Claim, InitError> {
+    let base = host::reserve_anywhere(WINDOW + GUARD).map_err(InitError::Host)?;
+    Ok(Claim {
+        base,
+        low: PAGE_SIZE,
+        reserved: true,
+    })
 }
 
 /// The lock's guard between the two fork handlers. Only the thread that holds the lock touches it.

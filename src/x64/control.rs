@@ -3,7 +3,7 @@
 use super::asm::{Cc, Enc, Mem, Rm};
 use super::emit::{Cold, Emitter, FlagState, SoftArg, SoftDst};
 use super::flags::Test;
-use super::regs::{RAX, RCX, RDX, RSP, disp, reg_disp};
+use super::regs::{RAX, RBP, RCX, RDX, RSP, disp, reg_disp};
 use super::stubs::{Helper, helper_disp};
 use crate::cpu::state::CpuState;
 use crate::ir::ops::{Flags, Inst, Op, Value};
@@ -276,6 +276,19 @@ impl Emitter<'_> {
     fn table_load(&mut self) {
         self.row(false, true);
         let base = disp(offset_of!(CpuState, code_base));
+        // The table is at gs, or where that is guest memory's base, at a pointer in the state.
+        let based = self.opts.based;
+        let entry = |index| Mem {
+            base: based.then_some(RDX),
+            index: Some(index),
+            disp: 0,
+            addr32: false,
+            gs: !based,
+        };
+        if based {
+            let table = Rm::Mem(Mem::at(RBP, disp(offset_of!(CpuState, jump_table))));
+            self.asm.op(Enc::new(0x8b).w(), RDX, table);
+        }
         if self.opts.hash_lookup {
             // Entries of {address, offset}, 64 bits, indexed by bits 1-16 of the address.
             dynasm!(self.asm.ops; .arch x64
@@ -283,14 +296,7 @@ impl Emitter<'_> {
                 ; shr eax, 1
                 ; movzx eax, ax
             );
-            let entry = Mem {
-                base: None,
-                index: Some((RAX, 3)),
-                disp: 0,
-                addr32: false,
-                gs: true,
-            };
-            self.asm.op(Enc::new(0x8b).w(), RDX, entry.into());
+            self.asm.op(Enc::new(0x8b).w(), RDX, Rm::Mem(entry((RAX, 3))));
             dynasm!(self.asm.ops; .arch x64
                 ; cmp edx, ecx
                 ; mov eax, 0
@@ -299,17 +305,7 @@ impl Emitter<'_> {
                 ; add rdx, QWORD [rbp + base]
             );
         } else {
-            self.asm.op(
-                Enc::new(0x8b),
-                RDX,
-                Rm::Mem(Mem {
-                    base: None,
-                    index: Some((RCX, 2)),
-                    disp: 0,
-                    addr32: false,
-                    gs: true,
-                }),
-            );
+            self.asm.op(Enc::new(0x8b), RDX, Rm::Mem(entry((RCX, 2))));
             dynasm!(self.asm.ops; .arch x64; add rdx, QWORD [rbp + base]);
         }
     }

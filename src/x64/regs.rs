@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | rsp | the translation stack: return tags and host return addresses of guest calls |
 //! | rbp | the state pointer: `&CpuState` + `STATE_BIAS` |
-//! | gs base | the jump table: 32-bit offsets from the start of the code arena, indexed by guest address and T bit |
+//! | gs base | the jump table: 32-bit offsets from the start of the code arena, indexed by guest address and T bit; where the guest's window is not at host address 0, its base (the table is then at `jump_table` in the state) |
 //! | rax, rcx, rdx | scratch |
 //! | the other eleven | r0-r7, r12, sp, lr, zero-extended to 64 bits (a security invariant: see `docs/memory.md`) |
 //!

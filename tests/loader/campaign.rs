@@ -126,7 +126,6 @@ fn cases_here(cases: Range<u64>) -> (u64, u64) {
             path: Path::new("/mutant"),
         };
         let config = LoadConfig {
-            sysroot: None,
             argv: &argv,
             envp: &[],
             model: Model::max(),
@@ -135,7 +134,8 @@ fn cases_here(cases: Range<u64>) -> (u64, u64) {
             execfn: c"/mutant",
             secure: false,
         };
-        match load::load(&image, &config) {
+        let outcome = load::prepare(&image, None).and_then(|prepared| load::load(&image, prepared, &config));
+        match outcome {
             Ok(start) => {
                 loaded += 1;
                 assert_eq!(space.read::<u32>(GuestAddr(start.sp)), Ok(1), "argc");
