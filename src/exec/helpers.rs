@@ -6,7 +6,7 @@ use crate::cpu::state::CpuState;
 use crate::ir::interp;
 use crate::ir::ops::{Flags, Inst, Op};
 use crate::ir::vector::{Shape, VecOp};
-use crate::softfp::{Mode, Status};
+use crate::softfp::{self, Mode, Status};
 use crate::x64::stubs::Helper;
 
 type Function = extern "sysv64" fn(&mut CpuState, u64, u64, u64, u64) -> u64;
@@ -30,6 +30,7 @@ pub fn fill(state: &mut CpuState, runtime: &Runtime) {
     for (helper, function) in FUNCTIONS {
         state.helpers[helper as usize] = function as *const () as u64;
     }
+    state.helpers[Helper::Estimates as usize] = (&raw const softfp::ESTIMATES) as u64;
 }
 
 /// The operation in a packed word (see `x64::fp::pack_op`): op in bits 0-7, aux 8-15, imm2 16-23, flags 24-27,

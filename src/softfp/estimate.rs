@@ -7,7 +7,7 @@ use super::format::{
 use super::{Mode, Status};
 
 /// RecipEstimate: the reciprocal of `a` / 512 in units of 1/256; `a` and the result are from 256 to 511.
-fn recip_estimate_table(a: u32) -> u32 {
+const fn recip_estimate_table(a: u32) -> u32 {
     // The middle of [a, a + 1), in halves.
     let a = a * 2 + 1;
     ((1 << 19) / a).div_ceil(2)
@@ -15,7 +15,7 @@ fn recip_estimate_table(a: u32) -> u32 {
 
 /// RecipSqrtEstimate: one over the square root of `a` / 512, in units of 1/256; `a` from 128 to 511, the result from
 /// 256 to 511.
-fn rsqrt_estimate_table(a: u32) -> u32 {
+const fn rsqrt_estimate_table(a: u32) -> u32 {
     let a = if a < 256 { a * 2 + 1 } else { (a & !1) * 2 + 2 };
     let mut b = 512;
     while a * (b + 1) * (b + 1) < 1 << 28 {
@@ -23,6 +23,21 @@ fn rsqrt_estimate_table(a: u32) -> u32 {
     }
     b.div_ceil(2)
 }
+
+/// The estimates' fractions of 8 bits: first reciprocals, by the operand's upper 8 fraction bits; then reciprocal square
+/// roots, by the lowest bit of the biased exponent (in single precision) and the upper 7 fraction bits.
+pub static ESTIMATES: [[u8; 256]; 2] = {
+    let mut tables = [[0; 256]; 2];
+    let mut i = 0;
+    while i < 256 {
+        tables[0][i as usize] = recip_estimate_table(256 | i) as u8;
+        // The exponent of an odd power of two is even, and the operand twice as large.
+        let scaled = if i < 128 { 256 | i << 1 } else { i };
+        tables[1][i as usize] = rsqrt_estimate_table(scaled) as u8;
+        i += 1;
+    }
+    tables
+};
 
 /// UnsignedRecipEstimate (VRECPE.U32): operand and result are 0.32 fixed point, the result from 1 to 2.
 pub fn unsigned_recip_estimate(operand: u32) -> u32 {

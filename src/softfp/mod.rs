@@ -21,7 +21,8 @@ pub use convert::{
     half_to_f32_arithmetic, half_to_f64, round_to_integral, to_fixed, to_int, to_javascript,
 };
 pub use estimate::{
-    recip_estimate, recip_step, rsqrt_estimate, rsqrt_step, unsigned_recip_estimate, unsigned_rsqrt_estimate,
+    ESTIMATES, recip_estimate, recip_step, rsqrt_estimate, rsqrt_step, unsigned_recip_estimate,
+    unsigned_rsqrt_estimate,
 };
 pub use format::Format;
 pub use minmax::{max, max_number, min, min_number};

@@ -70,6 +70,8 @@ pub enum Helper {
     ClockCall = 12,
     /// `Op::Vec`, `Op::VecSat` or `Op::VecFp`, packed as for `FpOp`; operands and result are in `vec_args`.
     VecOp = 13,
+    /// No function: the table `softfp::ESTIMATES`.
+    Estimates = 14,
 }
 
 /// Displacement from the state pointer of entry `h` of the helper table.

@@ -4,6 +4,8 @@
 //! be 8 bytes only (its D register). The files beside this one hold the operations by class.
 
 mod arith;
+mod convert;
+mod crypto;
 mod fp;
 mod host;
 mod permute;
@@ -93,6 +95,7 @@ impl Emitter<'_> {
                         self.vec_arith(inst, op, shape)
                             || self.vec_shift(inst, op, shape)
                             || self.vec_permute(inst, op, shape)
+                            || self.vec_crypto(inst, op)
                     }
                     _ => self.vec_fp(inst, op, shape),
                 });

@@ -6,7 +6,7 @@ use emu::exec::fp_traps;
 use emu::ir::interp;
 use emu::ir::ops::{Block, Flags, Inst, Op};
 use emu::ir::vector::{Shape, VecOp};
-use emu::softfp::{Mode, Status};
+use emu::softfp::{ESTIMATES, Mode, Status};
 use emu::x64::code::Code;
 use emu::x64::code::FpRow;
 use emu::x64::stubs::{ExitKind, Helper, Stubs};
@@ -101,6 +101,7 @@ impl Bench {
         state.helpers[Helper::GetFpscr as usize] = get_fpscr as *const () as u64;
         state.helpers[Helper::SetFpscr as usize] = set_fpscr as *const () as u64;
         state.helpers[Helper::VecOp as usize] = vec_op as *const () as u64;
+        state.helpers[Helper::Estimates as usize] = (&raw const ESTIMATES) as u64;
         state.code_base = self.arena as u64;
         // A tag that no random target equals.
         self.stack[2000..2064].fill(0x1357_9bdf_1357_9bdf);

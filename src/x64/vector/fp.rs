@@ -15,6 +15,7 @@ use super::super::fp::{fp_loc, soft_arg};
 use super::host::*;
 use crate::ir::ops::{Flags, Inst, Value};
 use crate::ir::vector::{Shape, VecOp};
+use dynasmrt::DynamicLabel;
 
 pub(super) const ABS: u128 = splat(2, 0x7fff_ffff);
 const MIN_NORMAL: u128 = splat(2, 0x0080_0000);
@@ -65,15 +66,21 @@ impl Operands {
 
 /// What can be wrong with a result that has not trapped.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Doubt {
+pub(super) enum Doubt {
     Nan,
     NanOrSmallest,
 }
 
 impl Emitter<'_> {
-    /// Operations of this file; false if it is none, or the host has no form for it.
+    /// Operations of this file and of `convert`; false if it is none, or the host has no form for it.
     pub(super) fn vec_fp(&mut self, inst: &Inst, op: VecOp, shape: Shape) -> bool {
-        if self.opts.soft_fp || self.opts.directed || shape.esize() != 32 {
+        if self.opts.soft_fp || self.opts.directed {
+            return false;
+        }
+        if self.vec_convert(inst, op, shape) {
+            return true;
+        }
+        if shape.esize() != 32 {
             return false;
         }
         match op {
@@ -130,11 +137,11 @@ impl Emitter<'_> {
     /// `dst = e(a, b)`, which may trap. Without AVX `dst` must not be `b`.
     pub(super) fn trapping2(&mut self, inst: &Inst, o: Operands, e: Enc, dst: u8, a: u8, b: Rm) {
         if self.opts.host.avx && dst != a {
-            self.may_trap(inst, o.locs(), FpLoc::Xmm(o.dst));
+            self.trapping(inst, o);
             return self.asm.vex(e, dst, a, b);
         }
         self.xmov(dst, a);
-        self.may_trap(inst, o.locs(), FpLoc::Xmm(o.dst));
+        self.trapping(inst, o);
         self.asm.op(e, dst, b);
     }
 
@@ -145,12 +152,30 @@ impl Emitter<'_> {
     )]
     pub(super) fn trapping2_i(&mut self, inst: &Inst, o: Operands, e: Enc, dst: u8, a: u8, b: Rm, imm: u8) {
         if self.opts.host.avx && dst != a {
-            self.may_trap(inst, o.locs(), FpLoc::Xmm(o.dst));
+            self.trapping(inst, o);
             return self.asm.vex_i(e, dst, a, b, imm);
         }
         self.xmov(dst, a);
-        self.may_trap(inst, o.locs(), FpLoc::Xmm(o.dst));
+        self.trapping(inst, o);
         self.asm.op_i(e, dst, b, imm);
+    }
+
+    /// The next instruction may trap.
+    pub(super) fn trapping(&mut self, inst: &Inst, o: Operands) {
+        self.may_trap(inst, o.locs(), FpLoc::Xmm(o.dst));
+    }
+
+    /// `dst = e(src)`, which may trap.
+    pub(super) fn trapping1(&mut self, inst: &Inst, o: Operands, e: Enc, dst: u8, src: Rm) {
+        self.trapping(inst, o);
+        self.asm.op(e, dst, src);
+    }
+
+    /// `dst += b * c` with one rounding, which may trap.
+    pub(super) fn fused(&mut self, inst: &Inst, o: Operands, b: u8, c: Rm) {
+        self.trapping(inst, o);
+        // vfmadd231ps
+        self.asm.vex(op38(0xb8), o.dst, b, c);
     }
 
     /// The whole operation again in software if a sign bit of `mask` is set; `g` is a scratch register.
@@ -162,13 +187,19 @@ impl Emitter<'_> {
 
     /// The whole operation again in software on a condition.
     pub(super) fn again_on(&mut self, inst: &Inst, o: Operands, cc: Cc) {
-        self.clobbered();
-        let (label, back) = (self.asm.new_label(), self.asm.new_label());
-        self.asm.jcc(cc, label);
+        let back = self.asm.new_label();
+        self.again_instead(inst, o, cc, back);
         self.asm.bind(back);
+    }
+
+    /// The same before the operation's end, which is at `end`.
+    pub(super) fn again_instead(&mut self, inst: &Inst, o: Operands, cc: Cc, end: DynamicLabel) {
+        self.clobbered();
+        let label = self.asm.new_label();
+        self.asm.jcc(cc, label);
         self.cold.push(Cold::Soft {
             label,
-            back,
+            back: end,
             inst: *inst,
             args: o.soft(),
             dst: SoftDst::Xmm(o.dst),
@@ -176,7 +207,7 @@ impl Emitter<'_> {
     }
 
     /// `t` = lanes of `r` that are NaNs, or the smallest normal number of either sign; `t2` is needed without AVX.
-    fn doubtful(&mut self, doubt: Doubt, r: u8, t: u8, t2: u8) {
+    pub(super) fn doubtful(&mut self, doubt: Doubt, r: u8, t: u8, t2: u8) {
         if doubt == Doubt::Nan {
             return self.v2_i(CMPPS, t, r, Rm::Reg(r), predicate::UNORD_Q);
         }
@@ -192,7 +223,7 @@ impl Emitter<'_> {
     }
 
     /// Registers for [`Emitter::doubtful`], to be taken before the first instruction that may trap.
-    fn doubt_temps(&mut self, doubt: Doubt) -> (u8, u8) {
+    pub(super) fn doubt_temps(&mut self, doubt: Doubt) -> (u8, u8) {
         let t = self.temp();
         if doubt == Doubt::NanOrSmallest && !self.opts.host.avx {
             (t, self.temp())
@@ -229,9 +260,7 @@ impl Emitter<'_> {
         self.xmov(dst, a);
         let first = self.traps_begin();
         let o = Operands::new(&[Rm::Reg(a), Rm::Reg(b), c], dst);
-        self.may_trap(inst, o.locs(), FpLoc::Xmm(dst));
-        // vfmadd231ps
-        self.asm.vex(op38(0xb8), dst, b, c);
+        self.fused(inst, o, b, c);
         self.doubtful(Doubt::NanOrSmallest, dst, t, t2);
         self.again_if(inst, o, t, g);
         self.traps_end(first);
