@@ -9,6 +9,7 @@ use super::simd::Rounding;
 use crate::cpu::model::Features;
 
 const V6: Features = Features::V6;
+const V7: Features = Features::V7;
 const V6K: Features = Features::V6K;
 const V8: Features = Features::V8;
 const VFP2: Features = Features::VFP2;
@@ -219,13 +220,15 @@ fn fixed(
     }))
 }
 
-/// Coprocessor moves that User mode reaches: TPIDRURW, TPIDRURO (reading), and the barriers ISB, DSB and DMB of ARMv6.
+/// Coprocessor moves that User mode reaches: TPIDRURW, TPIDRURO (reading), the barriers ISB, DSB and DMB of ARMv6, and
+/// PMUSERENR (reading), by which programs ask whether they may use the performance monitors.
 /// Everything else of cp14 and cp15 is privileged, and the other coprocessors are absent: UNDEFINED.
 #[rustfmt::skip]
 pub const CONDITIONAL: &[Row] = rows! {
     "mcr"     "cccc 1110 0000 1101 tttt 1111 0101 0000" V6K [t] => cp15(false, t, 13, 0, 2);
     "mrc"     "cccc 1110 0001 1101 tttt 1111 0101 0000" V6K [t] unless (t == 15) => cp15(true, t, 13, 0, 2);
     "mrc"     "cccc 1110 0001 1101 tttt 1111 0111 0000" V6K [t] unless (t == 15) => cp15(true, t, 13, 0, 3);
+    "mrc"     "cccc 1110 0001 1001 tttt 1111 0001 1110" V7  [t] unless (t == 15) => cp15(true, t, 9, 14, 0);
     "mcr"     "cccc 1110 0000 0111 tttt 1111 1001 0101" V6  [t] => cp15(false, t, 7, 5, 4);
     "mcr"     "cccc 1110 0000 0111 tttt 1111 1001 1010" V6  [t] => cp15(false, t, 7, 10, 4);
     "mcr"     "cccc 1110 0000 0111 tttt 1111 1011 1010" V6  [t] => cp15(false, t, 7, 10, 5);

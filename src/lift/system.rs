@@ -9,6 +9,8 @@ use crate::isa::insn::{Barrier, Hint, Insn, Operand, Reg};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Cp15 {
     Thread(Sys),
+    /// PMUSERENR: User mode has no access to the performance monitors, as Linux leaves it.
+    NoMonitors,
     /// Data barriers: a fence.
     DataBarrier,
     /// Instruction barrier.
@@ -24,6 +26,7 @@ const CP15: &[(Encoding, Features, Cp15)] = &[
     ((true,  0, 13, 0,  2), Features::V6K, Cp15::Thread(Sys::Tpidrurw)),
     ((false, 0, 13, 0,  2), Features::V6K, Cp15::Thread(Sys::Tpidrurw)),
     ((true,  0, 13, 0,  3), Features::V6K, Cp15::Thread(Sys::Tpidruro)),
+    ((true,  0, 9,  14, 0), Features::V7,  Cp15::NoMonitors),
     ((false, 0, 7,  5,  4), Features::V6,  Cp15::Isb),
     ((false, 0, 7,  10, 4), Features::V6,  Cp15::DataBarrier),
     ((false, 0, 7,  10, 5), Features::V6,  Cp15::DataBarrier),
@@ -52,7 +55,10 @@ fn cp15(insn: &Insn, features: Features) -> Option<Cp15> {
 
 /// Whether a coprocessor access ends the block.
 pub(crate) fn coprocessor_ends(insn: &Insn, features: Features) -> bool {
-    !matches!(cp15(insn, features), Some(Cp15::Thread(_) | Cp15::DataBarrier))
+    !matches!(
+        cp15(insn, features),
+        Some(Cp15::Thread(_) | Cp15::NoMonitors | Cp15::DataBarrier)
+    )
 }
 
 /// Whether UDF with this immediate is one of the breakpoints that the ARM kernel turns into SIGTRAP
@@ -177,6 +183,11 @@ impl Lifter<'_> {
             Some(Cp15::Thread(sys)) => {
                 let v = self.reg(rt);
                 self.b.set_sys(sys, v);
+                Flow::Next
+            }
+            Some(Cp15::NoMonitors) => {
+                let none = self.b.iconst(0);
+                self.set(rt, none);
                 Flow::Next
             }
             Some(Cp15::DataBarrier) => self.fence(),
