@@ -6,7 +6,7 @@ use emu::cpu::state::{CpuState, NO_EXCLUSIVE};
 use emu::ir::interp::{self, Exit, MemFault, Memory};
 use emu::ir::ops::{Block, Flags, Inst, Op, Trap};
 use emu::ir::verify;
-use emu::lift::{self, Context, Fetch, intrinsic};
+use emu::lift::{self, Context, Decodings, Fetch, intrinsic};
 
 const BASE: u32 = 0x8000;
 
@@ -269,7 +269,13 @@ fn live_flags() {
         (&[0xeef1_fa10], Flags::NONE),                                 // vmrs APSR_nzcv, fpscr
     ];
     for &(code, live) in cases {
-        let got = lift::flags_live_at(Location::new(BASE, false), &a32(code), &ctx);
+        let mut decodings = Decodings::default();
+        let mut guest = lift::Code {
+            fetch: &a32(code),
+            ctx: &ctx,
+            decodings: &mut decodings,
+        };
+        let got = lift::flags_live_at(Location::new(BASE, false), &mut guest, &mut vec![]);
         assert_eq!(got, live, "{code:08x?}");
     }
 }

@@ -18,17 +18,17 @@ mod x64_bench;
 use emu::cpu::state::CpuState;
 use emu::ir::builder::Builder;
 use emu::ir::interp::{self, fp_op, read_fpscr};
-use emu::ir::ops::{Block, Flags, Inst, Op, Value};
+use emu::ir::ops::{Block, Inst, Op, Value};
 use emu::ir::print::print;
 use emu::ir::vector::{Shape, VecOp};
 use emu::softfp::{Mode, Status};
 use emu::x64::stubs::ExitKind;
-use emu::x64::{HostFeatures, Options, compile};
+use emu::x64::{HostFeatures, Options};
 use guest_memory::Window;
 use random::Random;
 use softfp_ops::{Case, Kind, Trial, cases, random_trials, specials};
 use std::sync::{Mutex, MutexGuard};
-use x64_bench::{Bench, disassemble, traps};
+use x64_bench::{Bench, code_of, disassemble, traps};
 
 /// One at a time: the bench's memory has one address.
 fn turn() -> MutexGuard<'static, ()> {
@@ -36,12 +36,8 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-fn all_live(_: u32) -> Flags {
-    Flags::NZCV
-}
-
 /// As `exec` compiles for these modes.
-fn options(fpscr: u32, host: HostFeatures) -> Options<'static> {
+fn options(fpscr: u32, host: HostFeatures) -> Options {
     Options {
         soft_fp: false,
         flush: fpscr >> 24 & 1 != 0,
@@ -50,7 +46,6 @@ fn options(fpscr: u32, host: HostFeatures) -> Options<'static> {
         precise_flags: false,
         hash_lookup: false,
         based: false,
-        live_at: &all_live,
         host,
         run_counter: None,
     }
@@ -118,9 +113,10 @@ fn scalar_block(case: &Case) -> Block {
 
 /// Runs the trials of one case in one mode; `context` is for the message.
 fn check_scalar(bench: &mut Bench, case: &Case, host: HostFeatures, fpscr: u32, operands: &[[u64; 3]]) {
-    let block = scalar_block(case);
+    let mut block = scalar_block(case);
     let opts = options(fpscr, host);
-    let placed = bench.place(&block, &opts);
+    let code = code_of(&mut block, &opts, false);
+    let placed = bench.place(&code);
     for &args in operands {
         let mut state = CpuState::new();
         interp::write_fpscr(&mut state, fpscr);
@@ -172,7 +168,7 @@ fn check_scalar(bench: &mut Bench, case: &Case, host: HostFeatures, fpscr: u32, 
             case.name,
             status.0,
             print(&block),
-            disassemble(&compile(&block, &opts)),
+            disassemble(&code),
         );
     }
 }
@@ -393,8 +389,8 @@ fn vectors() {
                 for fpscr in modes {
                     let blocks = if h < 2 { 4 } else { 1 };
                     for _ in 0..blocks {
-                        let block = vector_block(op, shape, imm, &mut random);
-                        runs += check_vector(&mut bench, &block, host, fpscr, &mut random);
+                        let mut block = vector_block(op, shape, imm, &mut random);
+                        runs += check_vector(&mut bench, &mut block, host, fpscr, &mut random);
                     }
                 }
             }
@@ -405,14 +401,15 @@ fn vectors() {
 
 fn check_vector(
     bench: &mut Bench,
-    block: &Block,
+    block: &mut Block,
     host: HostFeatures,
     fpscr: u32,
     random: &mut Random,
 ) -> u32 {
     const RUNS: u32 = 12;
     let opts = options(fpscr, host);
-    let placed = bench.place(block, &opts);
+    let code = code_of(block, &opts, false);
+    let placed = bench.place(&code);
     for _ in 0..RUNS {
         let mut state = CpuState::new();
         interp::write_fpscr(&mut state, fpscr);
@@ -436,7 +433,7 @@ fn check_vector(
             state.d == expected.d && is == should | tolerated,
             "{host:?} {fpscr:#x}\n{}\n{}\nbefore {initial:x?}\nis     {:x?} {is:#x}\nnot    {:x?} {should:#x}",
             print(block),
-            disassemble(&compile(block, &opts)),
+            disassemble(&code),
             state.d,
             expected.d,
         );

@@ -10,13 +10,13 @@ mod x64_bench;
 
 use emu::cpu::state::{CpuState, STATE_BIAS};
 use emu::ir::interp::{self, Exit};
-use emu::ir::ops::{Block, Flags, Inst, Op, Value};
+use emu::ir::ops::{Block, Inst, Op, Value};
 use emu::ir::print::print;
 use emu::x64::stubs::ExitKind;
-use emu::x64::{HostFeatures, Options, compile};
+use emu::x64::{HostFeatures, Options};
 use guest_memory::Window;
 use ir_gen::{MEMORY, Shape, block_of, random_state};
-use x64_bench::{Bench, disassemble};
+use x64_bench::{Bench, code_of, disassemble};
 
 fn fill(seed: u64) -> Window {
     let mut random = random::Random::new(seed);
@@ -76,14 +76,7 @@ fn around(block: &mut Block) {
 /// Rounds of a loop at most.
 const ROUNDS: usize = 20;
 
-fn check(
-    bench: &mut Bench,
-    seed: u64,
-    shape: Shape,
-    opts: &Options<'_>,
-    optimise: bool,
-    looped: bool,
-) -> bool {
+fn check(bench: &mut Bench, seed: u64, shape: Shape, opts: &Options, optimise: bool, looped: bool) -> bool {
     let mut original = block_of(seed, shape);
     if looped {
         around(&mut original);
@@ -103,21 +96,16 @@ fn check(
         return false;
     }
     let mut block = original.clone();
-    if optimise {
-        emu::opt::run(&mut block, opts.live_at, opts.precise_flags);
-    }
     let mut state = random_state(seed);
     state.r[12] = (seed % 5) as u32;
     let memory = MEMORY.start as *mut u8;
     // SAFETY: `Bench` has mapped this range.
     unsafe { std::ptr::copy_nonoverlapping(fill(seed).bytes.as_ptr(), memory, MEMORY.len()) };
-    let out = bench.run(&block, &mut state, opts);
+    let code = code_of(&mut block, opts, optimise);
+    let out = bench.run(&code, &mut state);
     // SAFETY: as above.
     let after = unsafe { std::slice::from_raw_parts(memory, MEMORY.len()) };
-    let text = || {
-        let code = compile(&block, opts);
-        format!("seed {seed:#x}\n{}\n{}", print(&block), disassemble(&code))
-    };
+    let text = || format!("seed {seed:#x}\n{}\n{}", print(&block), disassemble(&code));
     let expected_out = match exit {
         Exit::Jump(t) | Exit::Call { target: t, .. } => (ExitKind::Link, t),
         Exit::JumpInd(t) | Exit::Return(t) | Exit::CallInd { target: t, .. } => (ExitKind::Lookup, t),
@@ -134,10 +122,6 @@ fn check(
     assert_eq!(visible(&state), visible(&expected), "{}", text());
     assert!(after == mem.bytes, "memory: {}", text());
     true
-}
-
-fn all_live(_: u32) -> Flags {
-    Flags::NZCV
 }
 
 fn campaign(shape: impl Fn(u64) -> Shape, soft_fp: bool, cases: u64) {
@@ -166,7 +150,6 @@ fn campaign_of(shape: impl Fn(u64) -> Shape, soft_fp: bool, looped: bool, cases:
                 precise_flags: seed % 3 == 0,
                 hash_lookup: false,
                 based: false,
-                live_at: &all_live,
                 host,
                 run_counter: None,
             };

@@ -8,15 +8,15 @@ mod x64_bench;
 use emu::cpu::state::CpuState;
 use emu::ir::builder::Builder;
 use emu::ir::interp;
-use emu::ir::ops::{Block, Flags, Inst, Op, Value};
+use emu::ir::ops::{Block, Inst, Op, Value};
 use emu::ir::print::print;
 use emu::ir::vector::{Shape, VecOp};
 use emu::ir::verify::verify;
-use emu::x64::{HostFeatures, Options, compile};
+use emu::x64::{HostFeatures, Options};
 use guest_memory::Window;
 use random::Random;
 use std::sync::{Mutex, MutexGuard};
-use x64_bench::{Bench, disassemble};
+use x64_bench::{Bench, code_of, disassemble};
 
 /// One at a time: the bench's memory has one address.
 fn turn() -> MutexGuard<'static, ()> {
@@ -135,11 +135,7 @@ fn block(op: VecOp, shape: Shape, imm: u32, random: &mut Random) -> Block {
     b.finish()
 }
 
-fn all_live(_: u32) -> Flags {
-    Flags::NZCV
-}
-
-fn check(bench: &mut Bench, block: &Block, host: HostFeatures, random: &mut Random, size: u8) {
+fn check(bench: &mut Bench, mut block: Block, host: HostFeatures, random: &mut Random, size: u8) {
     let opts = Options {
         soft_fp: false,
         flush: false,
@@ -148,7 +144,6 @@ fn check(bench: &mut Bench, block: &Block, host: HostFeatures, random: &mut Rand
         precise_flags: false,
         hash_lookup: false,
         based: false,
-        live_at: &all_live,
         host,
         run_counter: None,
     };
@@ -162,16 +157,17 @@ fn check(bench: &mut Bench, block: &Block, host: HostFeatures, random: &mut Rand
         start: 0,
         bytes: Vec::new(),
     };
-    interp::run(block, &mut expected, &mut memory);
+    interp::run(&block, &mut expected, &mut memory);
     let before = state.clone();
-    bench.run(block, &mut state, &opts);
+    let code = code_of(&mut block, &opts, false);
+    bench.run(&code, &mut state);
     let qc = |s: &CpuState| s.fpscr >> 27 & 1 == 1 || s.qc != [0; 2];
     let same = state.d == expected.d && qc(&state) == qc(&expected);
     assert!(
         same,
         "{host:?}\n{}\n{}\nbefore {:x?}\nis     {:x?} {}\nnot    {:x?} {}",
-        print(block),
-        disassemble(&compile(block, &opts)),
+        print(&block),
+        disassemble(&code),
         before.d,
         state.d,
         qc(&state),
@@ -192,7 +188,7 @@ fn campaign(class: Op) {
                 for _ in 0..if k < 2 { 6 } else { 2 } {
                     let block = block(op, shape, imm, &mut random);
                     verify(&block).expect("a valid block");
-                    check(&mut bench, &block, host, &mut random, shape.log2_bytes());
+                    check(&mut bench, block, host, &mut random, shape.log2_bytes());
                     forms += 1;
                 }
             }

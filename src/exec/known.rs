@@ -49,6 +49,8 @@ const PIECES: usize = 3;
 struct Answer {
     target: u32,
     flags: Flags,
+    /// Count of code changes that it is of.
+    changes: u64,
     /// `(start, length)`; unused ones have length 0. An answer has at least one.
     pieces: [(u32, u16); PIECES],
 }
@@ -56,13 +58,14 @@ struct Answer {
 const NO_ANSWER: Answer = Answer {
     target: 0,
     flags: Flags::NONE,
+    changes: 0,
     pieces: [(0, 0); PIECES],
 };
 
 /// Which flags are live at guest addresses looked at lately. Void as soon as any code changes.
 pub struct LiveFlags {
     answers: Vec<Answer>,
-    /// The count of code changes that the answers are of.
+    /// The count of code changes now.
     changes: u64,
 }
 
@@ -77,21 +80,34 @@ impl LiveFlags {
     }
 
     /// Forgets everything if code has changed since `changes` was last another number.
-    pub fn at(&mut self, changes: u64) {
-        if self.changes != changes {
-            self.answers.fill(NO_ANSWER);
-            self.changes = changes;
-        }
+    pub fn at_change(&mut self, changes: u64) {
+        self.changes = changes;
     }
 
     fn index(target: u32) -> usize {
         (target.wrapping_mul(0x9e37_79b1) >> 16) as usize % LiveFlags::ANSWERS
     }
 
+    /// The flags live at `target`, if need be from `look`; the code that this depends on is appended to `read`.
+    pub fn get_or(
+        &mut self,
+        target: u32,
+        read: &mut Vec<Range<u64>>,
+        look: impl FnOnce(&mut Vec<Range<u64>>) -> Flags,
+    ) -> Flags {
+        if let Some(flags) = self.get(target, read) {
+            return flags;
+        }
+        let before = read.len();
+        let flags = look(read);
+        self.put(target, flags, &read[before..]);
+        flags
+    }
+
     /// The flags live at `target`, if known; the code that this depends on is appended to `read`.
-    pub fn get(&self, target: u32, read: &mut Vec<Range<u64>>) -> Option<Flags> {
+    fn get(&self, target: u32, read: &mut Vec<Range<u64>>) -> Option<Flags> {
         let answer = &self.answers[LiveFlags::index(target)];
-        if answer.target != target || answer.pieces[0].1 == 0 {
+        if answer.target != target || answer.changes != self.changes || answer.pieces[0].1 == 0 {
             return None;
         }
         for (start, len) in answer.pieces.into_iter().filter(|p| p.1 != 0) {
@@ -102,10 +118,11 @@ impl LiveFlags {
     }
 
     /// Keeps an answer that depends on the code in `read`, unless that is too scattered.
-    pub fn put(&mut self, target: u32, flags: Flags, read: &[Range<u64>]) {
+    fn put(&mut self, target: u32, flags: Flags, read: &[Range<u64>]) {
         let mut answer = Answer {
             target,
             flags,
+            changes: self.changes,
             ..NO_ANSWER
         };
         if read.is_empty() || read.len() > PIECES {
@@ -162,7 +179,7 @@ mod tests {
         for target in [0x9001, 0xa001, 0xb001, 0x8003] {
             assert_eq!(live.get(target, &mut read), None);
         }
-        live.at(1);
+        live.at_change(1);
         assert_eq!(live.get(0x8001, &mut read), None);
     }
 

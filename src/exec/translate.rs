@@ -6,6 +6,7 @@ use crate::cpu::location::{FpKey, Location};
 use crate::diag::disasm;
 use crate::diag::log::{Items, enabled, line};
 use crate::diag::stats;
+use crate::ir::liveness::Liveness;
 use crate::ir::ops::{Block, Flags};
 use crate::lift::{self, Context, Fetch};
 use crate::mem::{self, GuestAddr, Prot};
@@ -65,7 +66,7 @@ pub struct FastTier {
 struct Buffers {
     told: Vec<u32>,
     read: Vec<Range<u64>>,
-    known: Vec<(u32, Flags)>,
+    liveness: Liveness,
     ranges: Vec<Range<u64>>,
     lift: lift::Buffers,
     x64: x64::Workspace,
@@ -95,9 +96,6 @@ struct GuestCode<'a> {
     bytes: Cell<(u32, u64)>,
     /// Pages told to `read_page`.
     told: RefCell<Vec<u32>>,
-    /// What was read, in the order of reading, adjacent reads joined from the index on that `joined` holds.
-    read: RefCell<Vec<Range<u64>>>,
-    joined: Cell<usize>,
 }
 
 impl GuestCode<'_> {
@@ -117,41 +115,26 @@ impl GuestCode<'_> {
         yes
     }
 
-    /// The flags live at `target`, from `live` or by looking at the code there.
-    fn live_at(&self, target: Location, live: &RefCell<&mut LiveFlags>, context: &Context) -> Flags {
-        let key = target.target();
-        let found = live.borrow().get(key, &mut self.read.borrow_mut());
-        if let Some(flags) = found {
-            return flags;
+    /// Reads the eight bytes that `pc` is in; whether it is executable.
+    fn read(&self, pc: u32) -> bool {
+        if !self.executable(pc >> 12) {
+            return false;
         }
-        let before = self.read.borrow().len();
-        self.joined.set(before);
-        let flags = lift::flags_live_at(target, self, context);
-        live.borrow_mut().put(key, flags, &self.read.borrow()[before..]);
-        flags
+        let Ok(bytes) = mem::space().read::<u64>(GuestAddr(pc & !7)) else {
+            return false;
+        };
+        self.bytes.set((pc / 8, bytes));
+        true
     }
 }
 
 impl Fetch for GuestCode<'_> {
     #[inline]
     fn fetch16(&self, pc: u32) -> Option<u16> {
-        if !self.executable(pc >> 12) {
+        if self.bytes.get().0 != pc / 8 && !self.read(pc) {
             return None;
         }
-        let mut read = self.read.borrow_mut();
-        let at = u64::from(pc);
-        let joined = self.joined.get();
-        match read[joined..].last_mut() {
-            Some(last) if (last.start..=last.end).contains(&at) => last.end = last.end.max(at + 2),
-            _ => read.push(at..at + 2),
-        }
-        let (mut index, mut bytes) = self.bytes.get();
-        if index != pc / 8 {
-            index = pc / 8;
-            bytes = mem::space().read::<u64>(GuestAddr(pc & !7)).ok()?;
-            self.bytes.set((index, bytes));
-        }
-        Some((bytes >> (pc % 8 * 8)) as u16)
+        Some((self.bytes.get().1 >> (pc % 8 * 8)) as u16)
     }
 
     fn note_entry(&self, target: u32) {
@@ -168,25 +151,22 @@ impl Compile for FastTier {
         let Buffers {
             mut told,
             mut read,
-            mut known,
+            mut liveness,
             mut ranges,
             lift: mut buffers,
             x64: mut workspace,
         } = std::mem::take(&mut self.buffers);
         told.clear();
         read.clear();
-        known.clear();
         ranges.clear();
-        self.live.at(request.changes);
-        let live = RefCell::new(&mut self.live);
+        self.live.at_change(request.changes);
+        buffers.decodings.at_change(request.changes);
         let guest = GuestCode {
             read_page: request.read_page,
             entries: self.entries.shared(),
             page: Cell::new((u32::MAX, false)),
             bytes: Cell::new((u32::MAX, 0)),
             told: RefCell::new(told),
-            read: RefCell::new(read),
-            joined: Cell::new(0),
         };
         // The part of the key that is `lift`'s.
         let fp = FpKey(location.fp.0 & FpKey::SHORT_VECTORS);
@@ -198,21 +178,24 @@ impl Compile for FastTier {
         };
         let mut block =
             lift::translate_with(Location { fp, ..location }, &guest, &self.context, &mut buffers);
-        // The block knows its own range.
-        guest.read.borrow_mut().clear();
-        let known = RefCell::new(known);
-        let live_at = |target: u32| {
-            if self.precise_flags {
-                return Flags::NZCV;
-            }
-            let found = known.borrow().iter().find(|(t, _)| *t == target).map(|(_, f)| *f);
-            found.unwrap_or_else(|| {
-                let flags = guest.live_at(at(target), &live, &self.context);
-                known.borrow_mut().push((target, flags));
-                flags
-            })
+        let mut code = lift::Code {
+            fetch: &guest,
+            ctx: &self.context,
+            decodings: &mut buffers.decodings,
         };
-        opt::run(&mut block, &live_at, self.precise_flags);
+        let (live, precise) = (&mut self.live, self.precise_flags);
+        let mut live_at = |target: u32| match precise {
+            true => Flags::NZCV,
+            false => live.get_or(target, &mut read, |read| {
+                lift::flags_live_at(at(target), &mut code, read)
+            }),
+        };
+        let mut outside = opt::Outside {
+            live_at: &mut live_at,
+            precise: self.precise_flags,
+            in_registers: x64::regs::PINNED_SET,
+        };
+        opt::run(&mut block, &mut outside, &mut liveness);
         log_source(location, &block);
         let run_counter = stats::count_execution().then(stats::new_run_counter);
         let options = x64::Options {
@@ -223,22 +206,20 @@ impl Compile for FastTier {
             precise_flags: self.precise_flags,
             hash_lookup: request.hash,
             based: mem::space().base() != 0,
-            live_at: &live_at,
             host: self.host,
             run_counter,
         };
-        let code = x64::compile_with(&block, &options, &mut workspace);
+        let code = x64::compile_with(&block, &liveness, &options, &mut workspace);
         let own = u64::from(block.start)..u64::from(block.end).max(u64::from(block.start) + 2);
         ranges.push(own);
         // The flags that the block leaves behind depend on code elsewhere, too.
-        ranges.extend(guest.read.borrow().iter().cloned());
+        ranges.extend(read.iter().cloned());
         known::join(&mut ranges);
         buffers.insts = block.insts;
-        let (told, read) = (guest.told.into_inner(), guest.read.into_inner());
         self.buffers = Buffers {
-            told,
+            told: guest.told.into_inner(),
             read,
-            known: known.into_inner(),
+            liveness,
             ranges: Vec::new(),
             lift: buffers,
             x64: workspace,

@@ -3,6 +3,7 @@
 pub mod builder;
 pub mod forms;
 pub mod interp;
+pub mod liveness;
 pub mod ops;
 pub mod print;
 pub mod vector;

@@ -10,14 +10,14 @@
 //! Predicated instructions with the same condition in a row are one run, skipped as a whole; a run ends after an
 //! instruction that writes flags. A lone predicated move is a `Select` instead.
 
-use super::decode::{Fetch, Fetched, decode_at};
-use super::{Context, Flow, Lifter, clocks, flags, intrinsic, kuser, system, vfp};
+use super::decode::{Branch, Code, Decodings, Fetch, Fetched, Looked};
+use super::{Context, Flow, Lifter, clocks, intrinsic, kuser, system, vfp};
 use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
-use crate::ir::ops::{Block, Inst, Trap, Value};
-use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Undecoded, Vfp, VfpArith, VfpHalf};
+use crate::ir::ops::{Block, Flags, Inst, Trap, Value};
+use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Vfp, VfpArith, VfpHalf};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
 /// changes, so it does not follow branches farther than this.
@@ -128,7 +128,8 @@ pub fn translate_block(start: Location, fetch: &dyn Fetch, ctx: &Context) -> Blo
 pub struct Buffers {
     /// For the operations of the block.
     pub insts: Vec<Inst>,
-    ahead: Vec<(u32, Fetched)>,
+    pub decodings: Decodings,
+    covered: Vec<(u32, u32)>,
 }
 
 /// As [`translate_block`], with memory that was used before.
@@ -159,35 +160,33 @@ pub fn translate_with(start: Location, fetch: &dyn Fetch, ctx: &Context, buffers
             word: 0,
             popped: 0,
         },
-        fetch,
+        code: Code {
+            fetch,
+            ctx,
+            decodings: &mut buffers.decodings,
+        },
         it: if start.thumb { start.it } else { 0 },
         run: None,
-        covered: Vec::with_capacity(4),
-        ahead: std::mem::take(&mut buffers.ahead),
-        next_ahead: 0,
+        covered: &mut buffers.covered,
         loop_end: start.pc,
     };
+    former.covered.clear();
     former.covered.push((start.pc, start.pc));
     former.look_ahead();
     while former.step() {}
-    buffers.ahead = former.ahead;
     former.lifter.b.finish()
 }
 
 struct Former<'a> {
     lifter: Lifter<'a>,
-    fetch: &'a dyn Fetch,
+    code: Code<'a>,
     /// ITSTATE before the current instruction.
     it: u8,
     /// The open run: its condition and label.
     run: Option<(Cond, u32)>,
     /// Guest address ranges decoded so far; the last one grows.
-    covered: Vec<(u32, u32)>,
-    /// The straight run of code from the start on, by address.
-    ahead: Vec<(u32, Fetched)>,
-    /// The first of `ahead` that the block has not got to.
-    next_ahead: usize,
-    /// Address of the last branch in `ahead` that goes back to the start; the start itself if none does.
+    covered: &'a mut Vec<(u32, u32)>,
+    /// Address of the last branch in the straight run of code that goes back to the start; the start itself if none does.
     loop_end: u32,
 }
 
@@ -202,10 +201,12 @@ impl Former<'_> {
                 return self.jump_to(pc);
             }
         }
-        let fetched = self.decode(pc, self.it);
-        if self.ahead.get(self.next_ahead).is_some_and(|a| a.0 == pc) {
-            self.next_ahead += 1;
-        }
+        let &Looked {
+            fetched,
+            ends,
+            may_write,
+            ..
+        } = self.code.at(pc, self.lifter.thumb, self.it != 0);
         match fetched {
             Fetched::Fault(at) => {
                 if count > 0 && self.it == 0 {
@@ -218,63 +219,67 @@ impl Former<'_> {
                 self.lifter.b.trap(Trap::FetchFault, at);
                 false
             }
-            Fetched::Undecoded { word, size, .. } => {
-                self.enter(word, size);
-                let cond = if self.it != 0 {
-                    Cond::from_bits(u32::from(self.it >> 4))
-                } else if self.lifter.thumb {
-                    Cond::Al
-                } else {
-                    Cond::from_bits(word >> 28)
-                };
-                if self.leaves_in_it() {
-                    return self.trap_in_it(intrinsic::IT_UNDEFINED);
-                }
-                self.side_exit_unless(cond);
-                self.lifter.undefined();
-                false
+            Fetched::Undecoded { word, size, .. } => self.undecoded(word, size),
+            // UNDEFINED in ARMv8, UNPREDICTABLE before.
+            Fetched::Insn { ref decoded, word }
+                if self.lifter.fp.length() > 1 && is_scalar_only(&decoded.insn) =>
+            {
+                self.undecoded(word, decoded.size)
             }
-            Fetched::Insn { decoded, word } => {
+            Fetched::Insn { ref decoded, word } => {
                 self.enter(word, decoded.size);
-                self.insn(&decoded)
+                self.insn(decoded, ends, may_write)
             }
         }
     }
 
-    /// Decodes the straight run of code that starts here, and notes where its conditional branches lead.
+    /// An encoding of `size` bytes that is no instruction.
+    fn undecoded(&mut self, word: u32, size: u8) -> bool {
+        self.enter(word, size);
+        let cond = if self.it != 0 {
+            Cond::from_bits(u32::from(self.it >> 4))
+        } else if self.lifter.thumb {
+            Cond::Al
+        } else {
+            Cond::from_bits(word >> 28)
+        };
+        if self.leaves_in_it() {
+            return self.trap_in_it(intrinsic::IT_UNDEFINED);
+        }
+        self.side_exit_unless(cond);
+        self.lifter.undefined();
+        false
+    }
+
+    /// Goes over the straight run of code that starts here, and notes where its conditional branches lead.
     fn look_ahead(&mut self) {
-        self.ahead.clear();
         let (start, thumb) = (self.lifter.pc, self.lifter.thumb);
-        let features = self.lifter.ctx.features;
         let (mut pc, mut it) = (start, self.it);
+        let fetch = self.code.fetch;
         // A loop can only start where a branch leads.
-        let maybe_loop = self.fetch.is_entry(self.lifter.target(start));
-        while self.ahead.len() < self.lifter.ctx.max_insns {
-            if pc != start && !maybe_loop && it == 0 && self.fetch.is_entry(self.lifter.target(pc)) {
+        let maybe_loop = fetch.is_entry(self.lifter.target(start));
+        for _ in 0..self.lifter.ctx.max_insns {
+            if pc != start && !maybe_loop && it == 0 && fetch.is_entry(self.lifter.target(pc)) {
                 return;
             }
-            let fetched = self.decode_now(pc, it);
-            self.ahead.push((pc, fetched));
-            let Fetched::Insn { decoded, .. } = fetched else {
+            let looked = self.code.at(pc, thumb, it != 0);
+            let Fetched::Insn { ref decoded, .. } = looked.fetched else {
                 return;
             };
-            let base = pc.wrapping_add(if thumb { 4 } else { 8 });
-            let (target, conditional) = match decoded.insn {
-                Insn::B { offset } => (
-                    Some(base.wrapping_add_signed(offset)),
-                    condition(&decoded, it) != Cond::Al,
-                ),
-                Insn::Cbz { offset, .. } => (Some(base.wrapping_add_signed(offset)), true),
-                ref insn if ends_block(insn, features) => return,
-                _ => (None, true),
+            let (target, conditional) = match looked.branch {
+                Branch::To(target) => (target, condition(decoded, it) != Cond::Al),
+                Branch::OnZero(target) => (target, true),
+                _ if looked.ends => return,
+                _ => (pc, false),
             };
-            if target == Some(start) {
-                self.loop_end = pc;
-            }
-            match target {
-                Some(target) if conditional => self.fetch.note_entry(self.lifter.target(target)),
-                Some(_) => return,
-                None => {}
+            if looked.branch != Branch::None {
+                if target == start {
+                    self.loop_end = pc;
+                }
+                if !conditional {
+                    return;
+                }
+                fetch.note_entry(if thumb { target | 1 } else { target & !1 });
             }
             it = match decoded.insn {
                 Insn::It { cond, mask } => it_state(cond, mask),
@@ -287,33 +292,7 @@ impl Former<'_> {
     /// Whether `pc` is better left to a block of its own.
     fn ends_before(&self, pc: u32) -> bool {
         let in_loop = pc > self.covered[0].0 && pc <= self.loop_end;
-        !in_loop && self.fetch.is_entry(self.lifter.target(pc))
-    }
-
-    fn decode(&self, pc: u32, it: u8) -> Fetched {
-        if let Some(&(at, fetched)) = self.ahead.get(self.next_ahead)
-            && at == pc
-        {
-            return fetched;
-        }
-        self.decode_now(pc, it)
-    }
-
-    fn decode_now(&self, pc: u32, it: u8) -> Fetched {
-        let features = self.lifter.ctx.features;
-        match decode_at(pc, self.lifter.thumb, it != 0, self.fetch, features) {
-            // UNDEFINED in ARMv8, UNPREDICTABLE before.
-            Fetched::Insn { decoded, word }
-                if is_scalar_only(&decoded.insn) && self.lifter.fp.length() > 1 =>
-            {
-                Fetched::Undecoded {
-                    why: Undecoded::Undefined,
-                    word,
-                    size: decoded.size,
-                }
-            }
-            fetched => fetched,
-        }
+        !in_loop && self.code.fetch.is_entry(self.lifter.target(pc))
     }
 
     fn enter(&mut self, word: u32, size: u8) {
@@ -386,11 +365,10 @@ impl Former<'_> {
         false
     }
 
-    fn insn(&mut self, decoded: &Decoded) -> bool {
+    /// The instruction at the pc, with what [`Looked`] says of it.
+    fn insn(&mut self, decoded: &Decoded, ends: bool, may_write: Flags) -> bool {
         let insn = &decoded.insn;
         let cond = condition(decoded, self.it);
-        let features = self.lifter.ctx.features;
-        let ends = ends_block(insn, features);
         if self.leaves_in_it()
             && (ends || matches!(insn, Insn::B { .. } | Insn::Cbz { .. } | Insn::It { .. }))
         {
@@ -414,7 +392,7 @@ impl Former<'_> {
             return self.select(cond, insn);
         }
         let flow = self.lifter.lift(insn);
-        if !ends && cond != Cond::Al && !flags::may_write(insn).is_empty() {
+        if !ends && cond != Cond::Al && !may_write.is_empty() {
             self.close_run();
         }
         self.lifter.popped = match *insn {
@@ -491,15 +469,15 @@ impl Former<'_> {
     }
 
     /// Whether the next instruction is executed under `cond` and could join a run.
-    fn next_has_condition(&self, cond: Cond) -> bool {
+    fn next_has_condition(&mut self, cond: Cond) -> bool {
         let it = advance_it(self.it);
         if self.it != 0 {
             return it != 0 && Cond::from_bits(u32::from(it >> 4)) == cond;
         }
         let next = self.lifter.next();
-        match self.decode(next, it) {
-            Fetched::Insn { decoded, .. } => {
-                condition(&decoded, it) == cond && !matches!(decoded.insn, Insn::B { .. })
+        match self.code.at(next, self.lifter.thumb, it != 0).fetched {
+            Fetched::Insn { ref decoded, .. } => {
+                condition(decoded, it) == cond && !matches!(decoded.insn, Insn::B { .. })
             }
             _ => false,
         }

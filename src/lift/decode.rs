@@ -1,7 +1,9 @@
-//! Fetches and decodes one instruction at a guest address; what translation asks about guest code.
+//! Fetches and decodes one instruction at a guest address, and remembers it; what translation asks about guest code.
 
+use super::{Context, block, flags};
 use crate::cpu::model::Features;
-use crate::isa::insn::{Decoded, Undecoded};
+use crate::ir::ops::Flags;
+use crate::isa::insn::{Decoded, Insn, Undecoded};
 use crate::isa::{a32, t32};
 
 /// The guest's executable memory.
@@ -77,5 +79,134 @@ pub fn decode_at(pc: u32, thumb: bool, in_it: bool, fetch: &dyn Fetch, features:
             word,
             size: if wide { 4 } else { 2 },
         },
+    }
+}
+
+/// Where a direct branch leads, in the instruction set that it is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Branch {
+    None,
+    /// `B`, whose condition is that of the instruction.
+    To(u32),
+    /// `CBZ` and `CBNZ`.
+    OnZero(u32),
+    /// `BL`, `BLX` (immediate) to the same instruction set.
+    Call(u32),
+}
+
+/// What is at an address, with what block forming and the look ahead for flags ask of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked {
+    pub fetched: Fetched,
+    pub branch: Branch,
+    /// Whether it ends a block ([`block::ends_block`]).
+    pub ends: bool,
+    /// Flags that it reads (its condition apart), certainly writes and may write, when it is executed.
+    pub reads: Flags,
+    pub writes: Flags,
+    pub may_write: Flags,
+}
+
+impl Looked {
+    fn new(pc: u32, thumb: bool, fetched: Fetched, features: Features) -> Looked {
+        let Fetched::Insn { ref decoded, .. } = fetched else {
+            return Looked {
+                fetched,
+                branch: Branch::None,
+                ends: true,
+                reads: Flags::NONE,
+                writes: Flags::NONE,
+                may_write: Flags::NONE,
+            };
+        };
+        let base = pc.wrapping_add(if thumb { 4 } else { 8 });
+        Looked {
+            branch: match decoded.insn {
+                Insn::B { offset } => Branch::To(base.wrapping_add_signed(offset)),
+                Insn::Cbz { offset, .. } => Branch::OnZero(base.wrapping_add_signed(offset)),
+                Insn::Bl {
+                    offset,
+                    exchange: false,
+                } => Branch::Call(base.wrapping_add_signed(offset)),
+                _ => Branch::None,
+            },
+            ends: block::ends_block(&decoded.insn, features),
+            reads: flags::read(&decoded.insn),
+            writes: flags::written(&decoded.insn),
+            may_write: flags::may_write(&decoded.insn),
+            fetched,
+        }
+    }
+}
+
+/// Instructions decoded lately, by address: several blocks and the look ahead for flags see the same ones. Good as long
+/// as no guest code changes.
+#[derive(Default)]
+pub struct Decodings {
+    /// What [`Decodings::key`] was when the entry was made, and the entry; made at first use.
+    entries: Vec<(u64, Looked)>,
+    /// The count of code changes that the entries are of, and a number of its own in the keys.
+    changes: u64,
+    stamp: u32,
+}
+
+impl Decodings {
+    const ENTRIES: usize = 1024;
+    const NOTHING: u64 = u64::MAX;
+    /// Stamps are below this: 30 bits of a key.
+    const STAMPS: u32 = (1 << 30) - 1;
+
+    /// Forgets everything if code has changed since `changes` was last another number.
+    pub fn at_change(&mut self, changes: u64) {
+        if self.changes == changes {
+            return;
+        }
+        self.changes = changes;
+        self.stamp += 1;
+        if self.stamp == Decodings::STAMPS {
+            self.stamp = 0;
+            self.entries.clear();
+        }
+    }
+
+    fn key(&self, pc: u32, thumb: bool, in_it: bool) -> u64 {
+        u64::from(pc) | u64::from(thumb) << 32 | u64::from(in_it) << 33 | u64::from(self.stamp) << 34
+    }
+}
+
+/// Guest code as one translation sees it.
+pub struct Code<'a> {
+    pub fetch: &'a dyn Fetch,
+    pub ctx: &'a Context,
+    pub decodings: &'a mut Decodings,
+}
+
+impl Code<'_> {
+    /// What is at `pc`; `in_it` says whether an IT block reaches there.
+    #[inline]
+    pub fn at(&mut self, pc: u32, thumb: bool, in_it: bool) -> &Looked {
+        let key = self.decodings.key(pc, thumb, in_it);
+        let index = (pc >> 1) as usize % Decodings::ENTRIES;
+        let known = self.decodings.entries.get(index).is_some_and(|e| e.0 == key);
+        if !known {
+            self.look(pc, thumb, in_it, key, index);
+        }
+        &self.decodings.entries[index].1
+    }
+
+    fn look(&mut self, pc: u32, thumb: bool, in_it: bool, key: u64, index: usize) {
+        let features = self.ctx.features;
+        let fetched = decode_at(pc, thumb, in_it, self.fetch, features);
+        // Nobody says when something is mapped where nothing was.
+        let key = match fetched {
+            Fetched::Fault(_) => Decodings::NOTHING,
+            _ => key,
+        };
+        let looked = Looked::new(pc, thumb, fetched, features);
+        let entries = &mut self.decodings.entries;
+        if entries.is_empty() {
+            entries.resize(Decodings::ENTRIES, (Decodings::NOTHING, looked));
+        }
+        entries[index] = (key, looked);
     }
 }

@@ -1,11 +1,12 @@
 //! Which condition flags an instruction reads and writes, and which are live at a guest address.
 
-use super::decode::{Fetch, Fetched, decode_at};
-use super::{Context, block};
+use super::block;
+use super::decode::{Branch, Code, Fetched};
 use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::ir::ops::Flags;
-use crate::isa::insn::{AluOp, Decoded, Insn, Operand, Reg, Shift, TestOp, Vfp, VfpHalf, VfpSys};
+use crate::isa::insn::{AluOp, Insn, Operand, Reg, Shift, TestOp, Vfp, VfpHalf, VfpSys};
+use std::ops::Range;
 
 /// Flags that the shifter of a logical operation certainly writes. A shift by register leaves C alone for amount 0.
 fn carry_written(src: Operand) -> Flags {
@@ -86,23 +87,24 @@ const LOOKAHEAD: usize = 24;
 ///
 /// Looks at most 24 instructions ahead: through direct jumps and calls, along the fall-through of conditional
 /// branches, and one conditional branch deep also along its taken side. Whatever it cannot see through (computed
-/// branches, returns, system calls, traps, undecodable or unmapped code) counts as reading every flag.
-pub fn flags_live_at(loc: Location, fetch: &dyn Fetch, ctx: &Context) -> Flags {
+/// branches, returns, system calls, traps, undecodable or unmapped code) counts as reading every flag. What the answer
+/// depends on is appended to `read`.
+pub fn flags_live_at(loc: Location, code: &mut Code<'_>, read: &mut Vec<Range<u64>>) -> Flags {
     let mut scan = Scan {
-        fetch,
-        ctx,
+        code,
+        read,
         budget: LOOKAHEAD,
     };
     scan.live(loc, Flags::NZCV, true)
 }
 
-struct Scan<'a> {
-    fetch: &'a dyn Fetch,
-    ctx: &'a Context,
+struct Scan<'a, 'c> {
+    code: &'a mut Code<'c>,
+    read: &'a mut Vec<Range<u64>>,
     budget: usize,
 }
 
-impl Scan<'_> {
+impl Scan<'_, '_> {
     /// Those of `open` that are live at `loc`; `fork` says whether to look at both sides of a conditional branch.
     fn live(&mut self, loc: Location, mut open: Flags, fork: bool) -> Flags {
         let mut live = Flags::NONE;
@@ -112,31 +114,48 @@ impl Scan<'_> {
             mut it,
             ..
         } = loc;
-        if self.ctx.kuser && !thumb && super::is_kuser_entry(pc) {
+        if self.code.ctx.kuser && !thumb && super::is_kuser_entry(pc) {
             return open;
         }
+        // The straight piece of code that `pc` is in.
+        let mut piece = pc..pc;
         while self.budget > 0 {
             self.budget -= 1;
-            let Fetched::Insn { decoded, .. } = decode_at(pc, thumb, it != 0, self.fetch, self.ctx.features)
-            else {
-                break;
+            let looked = self.code.at(pc, thumb, it != 0);
+            let decoded = match looked.fetched {
+                Fetched::Insn { ref decoded, .. } => decoded,
+                Fetched::Undecoded { size, .. } => {
+                    piece.end = pc.saturating_add(u32::from(size));
+                    break;
+                }
+                Fetched::Fault(_) => break,
             };
-            let cond = block::condition(&decoded, it);
-            let next_it = block::advance_it(it);
-            let reads = Flags::read_by(cond) | read(&decoded.insn);
+            let cond = block::condition(decoded, it);
+            let reads = Flags::read_by(cond) | looked.reads;
             live = live | Flags(reads.0 & open.0);
             open = open - reads;
             if cond == Cond::Al {
-                open = open - written(&decoded.insn);
-            }
-            if open.is_empty() {
-                return live;
+                open = open - looked.writes;
             }
             let next = pc.wrapping_add(u32::from(decoded.size));
-            match self.successor(pc, thumb, &decoded) {
-                Successor::Next => pc = next,
-                Successor::To(target) if cond == Cond::Al => pc = target,
-                Successor::To(target) | Successor::Either(target) => {
+            piece.end = pc.saturating_add(u32::from(decoded.size));
+            if open.is_empty() {
+                break;
+            }
+            it = match decoded.insn {
+                Insn::It { cond, mask } => block::it_state(cond, mask),
+                _ => block::advance_it(it),
+            };
+            pc = next;
+            match looked.branch {
+                Branch::None if looked.ends => break,
+                Branch::None => {}
+                Branch::To(target) | Branch::Call(target) if cond == Cond::Al => {
+                    pc = target;
+                    self.note(piece);
+                    piece = pc..pc;
+                }
+                Branch::To(target) | Branch::Call(target) | Branch::OnZero(target) => {
                     let taken = if fork {
                         self.live(Location::new(target, thumb), open, false)
                     } else {
@@ -144,39 +163,20 @@ impl Scan<'_> {
                     };
                     live = live | taken;
                     open = open - taken;
-                    pc = next;
+                    if open.is_empty() {
+                        break;
+                    }
                 }
-                Successor::Unknown => break,
-            }
-            it = match decoded.insn {
-                Insn::It { cond, mask } => block::it_state(cond, mask),
-                _ => next_it,
-            };
-            if open.is_empty() {
-                return live;
             }
         }
+        self.note(piece);
         live | open
     }
 
-    fn successor(&self, pc: u32, thumb: bool, d: &Decoded) -> Successor {
-        let base = pc.wrapping_add(if thumb { 4 } else { 8 });
-        match d.insn {
-            Insn::B { offset }
-            | Insn::Bl {
-                offset,
-                exchange: false,
-            } => Successor::To(base.wrapping_add_signed(offset)),
-            Insn::Cbz { offset, .. } => Successor::Either(base.wrapping_add_signed(offset)),
-            ref insn if block::ends_block(insn, self.ctx.features) => Successor::Unknown,
-            _ => Successor::Next,
+    /// Notes that the answer depends on the code in `piece`.
+    fn note(&mut self, piece: Range<u32>) {
+        if piece.end > piece.start {
+            self.read.push(u64::from(piece.start)..u64::from(piece.end));
         }
     }
-}
-
-enum Successor {
-    Next,
-    To(u32),
-    Either(u32),
-    Unknown,
 }

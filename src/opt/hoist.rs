@@ -47,16 +47,19 @@ fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
 }
 
 /// A floating-point comparison leaves FPSCR's flags in EFLAGS as well.
-fn sets_flags(inst: &Inst) -> bool {
+#[inline]
+pub(super) fn sets_flags(inst: &Inst) -> bool {
     !inst.flags.is_empty() || matches!(inst.op, Op::FCmp32 | Op::FCmp64)
 }
 
-fn reads_flags(inst: &Inst) -> bool {
+#[inline]
+pub(super) fn reads_flags(inst: &Inst) -> bool {
     inst.op.effects() & (effect::READS_C | effect::READS_COND) != 0 || inst.op == Op::FlagsFromFp
 }
 
 /// Pure operations without flags whose host form destroys EFLAGS.
-fn disturbs_flags(inst: &Inst) -> bool {
+#[inline]
+pub(super) fn disturbs_flags(inst: &Inst) -> bool {
     let pure = inst.op.effects() & !effect::FLAGS == 0 && inst.flags.is_empty();
     let arithmetic = matches!(
         inst.op,

@@ -10,15 +10,15 @@
 use crate::ir::ops::{Block, Inst, Op, effect};
 use crate::ir::vector::Shape;
 
-const WORDS: usize = 80;
-
 /// State of the walk, which goes backward through a block.
 pub struct Overwritten {
-    /// Words of registers that are written further on, before anyone can see them: S registers (D16-D31 as pairs
-    /// 32-63), then r0-r14.
-    words: u128,
+    /// S registers (D16-D31 as pairs 32-63) that are written further on, before anyone can see them.
+    words: u64,
+    /// The same of r0-r14.
+    core: u16,
     /// The index of the operation that writes each.
-    by: [u32; WORDS],
+    by: [u32; 64],
+    core_by: [u32; 16],
     /// From a write that went to the one that made it needless.
     gone: Vec<(usize, usize)>,
 }
@@ -27,16 +27,17 @@ impl Default for Overwritten {
     fn default() -> Self {
         Overwritten {
             words: 0,
-            by: [0; WORDS],
+            core: 0,
+            by: [0; 64],
+            core_by: [0; 16],
             gone: Vec::new(),
         }
     }
 }
 
-/// The words that a context operation reads or writes.
-fn words(inst: &Inst) -> u128 {
+/// The S registers that a context operation reads or writes.
+fn words(inst: &Inst) -> u64 {
     match inst.op {
-        Op::GetReg | Op::SetReg => 1 << (64 + (inst.imm & 15)),
         Op::GetS | Op::SetS => 1 << (inst.imm & 63),
         Op::GetD | Op::SetD => 3 << ((2 * inst.imm) & 63),
         _ if Shape(inst.imm2 as u8).is_q() => 15 << ((2 * inst.imm) & 63),
@@ -49,19 +50,31 @@ impl Overwritten {
     /// kept for what uses it: with `wanted` (the value is used further on) the write stays.
     pub fn before(&mut self, inst: &Inst, at: usize, wanted: bool) -> bool {
         match inst.op {
-            Op::GetReg | Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
-            Op::SetReg | Op::SetS | Op::SetD | Op::SetV => {
-                let written = words(inst);
-                let each = (0..WORDS).filter(|k| written >> k & 1 != 0);
-                if self.words & written == written && !(wanted && inst.op == Op::SetReg) {
-                    let last = each.map(|k| self.by[k]).max();
-                    self.gone.push((at, last.unwrap_or(0) as usize));
+            Op::GetReg => self.core &= !(1 << (inst.imm & 15)),
+            Op::SetReg => {
+                let r = inst.imm & 15;
+                let by = &mut self.core_by[r as usize];
+                if self.core >> r & 1 == 1 && !wanted {
+                    self.gone.push((at, *by as usize));
                     return true;
                 }
-                each.for_each(|k| self.by[k] = at as u32);
+                *by = at as u32;
+                self.core |= 1 << r;
+            }
+            Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
+            Op::SetS | Op::SetD | Op::SetV => {
+                let written = words(inst);
+                let first = written.trailing_zeros() as usize;
+                let by = &mut self.by[first..first + written.count_ones() as usize];
+                if self.words & written == written {
+                    let last = by.iter().max().map_or(0, |&k| k as usize);
+                    self.gone.push((at, last));
+                    return true;
+                }
+                by.fill(at as u32);
                 self.words |= written;
             }
-            op if op.effects() & (effect::FAULT | effect::CONTROL) != 0 => self.words = 0,
+            op if op.effects() & (effect::FAULT | effect::CONTROL) != 0 => (self.words, self.core) = (0, 0),
             _ => {}
         }
         false
@@ -83,7 +96,17 @@ impl Overwritten {
 mod tests {
     use super::*;
     use crate::ir::builder::Builder;
+    use crate::ir::liveness::Liveness;
     use crate::ir::ops::{Flags, Value};
+
+    fn optimise(block: &mut Block) {
+        let mut outside = crate::opt::Outside {
+            live_at: &mut |_| Flags::NONE,
+            precise: false,
+            in_registers: 0,
+        };
+        crate::opt::run(block, &mut outside, &mut Liveness::default());
+    }
 
     /// What is left of the writes in the block that `make` builds, as (index of the instruction, register), and which
     /// instructions are boundaries.
@@ -92,7 +115,7 @@ mod tests {
         make(&mut b);
         b.jump(0x9000);
         let mut block = b.finish();
-        crate::opt::run(&mut block, &|_| Flags::NONE, false);
+        optimise(&mut block);
         let (mut writes, mut boundaries) = (Vec::new(), Vec::new());
         for inst in &block.insts {
             match inst.op {
@@ -139,7 +162,7 @@ mod tests {
         }
         b.jump(0x9000);
         let mut block = b.finish();
-        crate::opt::run(&mut block, &|_| Flags::NONE, false);
+        optimise(&mut block);
         let set = |i: &&Inst| i.op == Op::SetReg;
         let left: Vec<u32> = block.insts.iter().filter(set).map(|i| i.imm).collect();
         assert_eq!(left, [3, 4]);

@@ -30,7 +30,7 @@ impl Emitter<'_> {
 
     /// Whether `v` is needed after the current instruction.
     pub(super) fn lives_on(&self, v: Value) -> bool {
-        self.last_use[v.index()] > self.at as u32
+        self.fates[v.index()].last_use > self.at as u32
     }
 
     /// The guest register that holds `v`, a pinned one first.
@@ -132,7 +132,7 @@ impl Emitter<'_> {
         let victim = SCRATCH
             .into_iter()
             .filter(|r| self.locked & 1 << r == 0)
-            .max_by_key(|r| self.last_use[self.gpr_holds[usize::from(*r)].index()]);
+            .max_by_key(|r| self.fates[self.gpr_holds[usize::from(*r)].index()].last_use);
         let Some(r) = victim else {
             unreachable!(
                 "an operation needs more than three scratch registers: {:?}",
@@ -158,7 +158,7 @@ impl Emitter<'_> {
         self.gpr_holds[usize::from(r)] = Value::NONE;
         self.places[v.index()].gpr = NOWHERE;
         self.locked &= !(1 << r);
-        let needed = self.last_use[v.index()] >= self.at as u32;
+        let needed = self.fates[v.index()].last_use >= self.at as u32;
         if !needed || self.where_is(v).is_some() || self.is_const(v) {
             return;
         }
@@ -223,7 +223,7 @@ impl Emitter<'_> {
 
     /// The pinned register the current value is going to, if nothing that is still needed lives only there.
     pub(super) fn def_hinted(&mut self) -> Option<u8> {
-        let r = self.hint[self.at];
+        let r = self.fates[self.at].bound_for;
         if r == NOWHERE {
             return None;
         }
@@ -294,7 +294,7 @@ impl Emitter<'_> {
     fn free_slots(&mut self) {
         let (mut used, mut vused) = (0, 0);
         for (v, p) in self.places.iter().enumerate() {
-            if p.spill != NOWHERE && self.last_use[v] > self.at as u32 {
+            if p.spill != NOWHERE && self.fates[v].last_use > self.at as u32 {
                 if self.ty(Value(v as u32)) == Type::Vec {
                     vused |= 1 << p.spill;
                 } else {
@@ -322,7 +322,7 @@ impl Emitter<'_> {
             if v.is_none() {
                 continue;
             }
-            if self.last_use[v.index()] >= self.at as u32 {
+            if self.fates[v.index()].last_use >= self.at as u32 {
                 self.gpr_holds[usize::from(r)] = Value::NONE;
                 self.places[v.index()].gpr = NOWHERE;
                 if self.where_is(v).is_none() && !self.is_const(v) {

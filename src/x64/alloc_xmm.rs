@@ -224,7 +224,7 @@ impl Emitter<'_> {
                     continue;
                 }
                 let v = self.xmm_holds[usize::from(x)];
-                let needed = !v.is_none() && self.last_use[v.index()] >= self.at as u32;
+                let needed = !v.is_none() && self.fates[v.index()].last_use >= self.at as u32;
                 if needed && (pass == 0 || pass == 1 && self.only_in_xmm(v)) || pass == 0 && x == self.qc_xmm
                 {
                     continue;
@@ -252,7 +252,7 @@ impl Emitter<'_> {
         if v.is_none() {
             return;
         }
-        if self.last_use[v.index()] >= self.at as u32 && self.only_in_xmm(v) {
+        if self.fates[v.index()].last_use >= self.at as u32 && self.only_in_xmm(v) {
             let slot;
             if self.ty(v) == Type::Vec {
                 slot = self.new_vslot();

@@ -16,13 +16,13 @@ impl Emitter<'_> {
             Op::SkipUnless => self.skip_unless(inst),
             Op::Label => self.join(inst.imm as usize),
             Op::ExitIf => {
-                let live = (self.opts.live_at)(inst.imm);
+                let live = self.fates[self.at].live_there;
                 let test = self.test_cond(inst.cond, live);
                 self.exit_if(test, inst.imm, live);
             }
             Op::ExitIfZero | Op::ExitIfNonZero => {
-                let live = (self.opts.live_at)(inst.imm);
-                let all = live | self.live_after[self.at];
+                let live = self.fates[self.at].live_there;
+                let all = live | self.fates[self.at].live_after;
                 self.spill_flags(Flags(all.0 & self.flags.eflags.0) - self.flags.mem);
                 let r = self.reg(inst.a);
                 self.asm.test_rr(r, r);
@@ -43,11 +43,11 @@ impl Emitter<'_> {
                         target: inst.imm,
                     });
                 }
-                self.spill_for((self.opts.live_at)(inst.imm));
+                self.spill_for(self.fates[self.at].live_there);
                 self.link_jump(inst.imm);
             }
             Op::Call => {
-                self.spill_for((self.opts.live_at)(inst.imm));
+                self.spill_for(self.fates[self.at].live_there);
                 self.push_tag(inst.imm2);
                 self.asm.align_patch(1);
                 self.asm.ops.push(0xe8);
@@ -185,7 +185,7 @@ impl Emitter<'_> {
             .iter()
             .position(|k| k.op == Op::Label && k.imm == inst.imm)
             .map_or(self.block.insts.len() - 1, |n| self.at + 1 + n);
-        let test = self.test_cond(inst.cond, self.live_after[join]);
+        let test = self.test_cond(inst.cond, self.fates[join].live_after);
         self.label_flags[label] = Some(self.flags);
         let l = self.labels[label];
         match test {
@@ -207,7 +207,7 @@ impl Emitter<'_> {
     /// The end of a predicated run. Where the path through the run and the one around it have the flags that matter
     /// in the same places, they stay there; otherwise each path stores its own.
     fn join(&mut self, label: usize) {
-        let live = self.live_after[self.at];
+        let live = self.fates[self.at].live_after;
         let l = self.labels[label];
         let around = self.label_flags[label].unwrap_or(self.flags);
         if self.flags.inverted != around.inverted

@@ -12,16 +12,17 @@ use super::asm::{Asm, Cc, Enc, Mem, Rm};
 use super::code::{Code, Exit, FlagsAt, Row};
 use super::host::HostFeatures;
 use super::loops::Carried;
-use super::regs::{PINNED, RAX, reg_disp};
+use super::regs::{RAX, reg_disp};
 use super::stubs::Helper;
 use crate::diag::stats::{self, EarlyExit};
-use crate::ir::ops::{Block, Flags, Inst, Op, Type, Value, effect};
+use crate::ir::liveness::{Fate, Liveness};
+use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
 use dynasmrt::DynamicLabel;
 use std::sync::atomic::AtomicU64;
 
 /// How to compile.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
+pub struct Options {
     /// Every floating-point operation goes through the run time's exact software.
     pub soft_fp: bool,
     /// FPSCR.FZ: scalar denormals are zeros.
@@ -36,8 +37,6 @@ pub struct Options<'a> {
     pub hash_lookup: bool,
     /// Guest memory is relative to the gs base (and the jump table to a pointer in the state).
     pub based: bool,
-    /// Flags live at a guest address (T bit in bit 0) that is left to.
-    pub live_at: &'a dyn Fn(u32) -> Flags,
     pub host: HostFeatures,
     /// Where the block counts its runs (`--stats`); its code is then good in this process only.
     pub run_counter: Option<&'static AtomicU64>,
@@ -123,15 +122,11 @@ pub(super) enum SoftDst {
 pub(super) struct Emitter<'a> {
     pub asm: Asm,
     pub block: &'a Block,
-    pub opts: &'a Options<'a>,
+    pub opts: &'a Options,
     /// Index of the instruction being emitted.
     pub at: usize,
-    /// Index of the last instruction that uses each value; 0 if none does.
-    pub last_use: Vec<u32>,
-    /// Flags read later, after each instruction.
-    pub live_after: Vec<Flags>,
-    /// Guest register whose `SetReg` follows the definition closely enough to compute straight into it.
-    pub hint: Vec<u8>,
+    /// What lies ahead of each instruction and its value.
+    pub fates: &'a [Fate],
     pub places: Vec<Place>,
     pub gpr_holds: [Value; 16],
     pub home: [Value; 15],
@@ -173,13 +168,9 @@ pub(super) struct Emitter<'a> {
 /// Memory of one compilation, kept for the next one's sake.
 #[derive(Default)]
 pub struct Workspace {
-    last_use: Vec<u32>,
-    live_after: Vec<Flags>,
-    hint: Vec<u8>,
     xmm_hint: Vec<u8>,
     places: Vec<Place>,
     upper_zero: Vec<bool>,
-    set_at: Vec<u32>,
     asm: Option<Asm>,
     /// Code that has been placed and may be overwritten.
     pub code: Code,
@@ -193,21 +184,20 @@ fn refill<T: Copy>(old: &mut Vec<T>, n: usize, x: T) -> Vec<T> {
     v
 }
 
-/// Compiles a block whose first guest instruction is at its `InsnStart`.
-pub fn compile(block: &Block, opts: &Options<'_>) -> Code {
-    compile_with(block, opts, &mut Workspace::default())
+/// Compiles a block of which `liveness` is known.
+pub fn compile(block: &Block, liveness: &Liveness, opts: &Options) -> Code {
+    compile_with(block, liveness, opts, &mut Workspace::default())
 }
 
 /// As [`compile`], with memory that was used before.
-pub fn compile_with(block: &Block, opts: &Options<'_>, workspace: &mut Workspace) -> Code {
-    let mut e = Emitter::new(block, opts, workspace);
-    e.analyse(workspace);
-    e.run();
+pub fn compile_with(block: &Block, liveness: &Liveness, opts: &Options, workspace: &mut Workspace) -> Code {
+    let mut e = Emitter::new(block, liveness, opts, workspace);
+    e.run(liveness);
     e.finish(workspace)
 }
 
 impl<'a> Emitter<'a> {
-    fn new(block: &'a Block, opts: &'a Options<'a>, w: &mut Workspace) -> Emitter<'a> {
+    fn new(block: &'a Block, liveness: &'a Liveness, opts: &'a Options, w: &mut Workspace) -> Emitter<'a> {
         let n = block.insts.len();
         let mut asm = w.asm.take().unwrap_or_default();
         let start = asm.new_label();
@@ -219,9 +209,7 @@ impl<'a> Emitter<'a> {
             block,
             opts,
             at: 0,
-            last_use: refill(&mut w.last_use, n, 0),
-            live_after: refill(&mut w.live_after, n, Flags::NONE),
-            hint: refill(&mut w.hint, n, NOWHERE),
+            fates: &liveness.fates,
             places: refill(&mut w.places, n, Place::NOWHERE),
             upper_zero: refill(&mut w.upper_zero, n, false),
             may_trap_now: false,
@@ -260,89 +248,13 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// The backward pass: last uses, live flags, coalescing hints.
-    fn analyse(&mut self, w: &mut Workspace) {
-        let insts = &self.block.insts;
-        let mut live = Flags::NZCV;
-        let mut at_label = vec![Flags::NZCV; self.block.labels as usize];
-        for (i, inst) in insts.iter().enumerate().rev() {
-            let effects = inst.op.effects();
-            if effects & effect::TERMINATOR != 0 {
-                live = match inst.op {
-                    Op::Jump | Op::Call => (self.opts.live_at)(inst.imm),
-                    _ => Flags::NZCV,
-                };
-            }
-            self.live_after[i] = live;
-            match inst.op {
-                Op::Label => at_label[inst.imm as usize] = live,
-                Op::SkipUnless => live = live | at_label[inst.imm as usize],
-                Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero => {
-                    live = live | (self.opts.live_at)(inst.imm)
-                }
-                _ => {}
-            }
-            live = (live - inst.flags) | inst.flags_read(self.opts.precise_flags);
-            for v in inst.operands() {
-                if !v.is_none() && self.last_use[v.index()] == 0 {
-                    self.last_use[v.index()] = i as u32;
-                }
-            }
-        }
-        let mut set_at = refill(&mut w.set_at, insts.len(), 0);
-        for (i, inst) in insts.iter().enumerate() {
-            if inst.op == Op::SetReg && PINNED[inst.imm as usize].is_some() {
-                let v = inst.a.index();
-                if self.hint[v] == NOWHERE && self.may_coalesce(v, i) {
-                    self.hint[v] = inst.imm as u8;
-                    set_at[v] = i as u32;
-                }
-            }
-        }
-        // What only feeds a value on its way to a register may be computed there, too: the first operand of a
-        // two-operand instruction, either one if they commute.
-        for v in (0..insts.len()).rev() {
-            if self.hint[v] == NOWHERE {
-                continue;
-            }
-            let (set, inst) = (set_at[v] as usize, &insts[v]);
-            let commutes = matches!(inst.op, Op::Add | Op::Adc | Op::And | Op::Or | Op::Xor);
-            for operand in [Some(inst.a), commutes.then_some(inst.b)].into_iter().flatten() {
-                let single = !operand.is_none()
-                    && inst.op.result() == Type::I32
-                    && insts[operand.index()].op.result() == Type::I32
-                    && self.last_use[operand.index()] == v as u32
-                    && self.hint[operand.index()] == NOWHERE;
-                if single && self.may_coalesce(operand.index(), set) {
-                    self.hint[operand.index()] = self.hint[v];
-                    set_at[operand.index()] = set as u32;
-                    break;
-                }
-            }
-        }
-        w.set_at = set_at;
-    }
-
-    /// Whether the value defined at `v` may be computed into the register that `SetReg` at `set` names:
-    /// nothing between them reads that register, may fault, joins or leaves, and no thread comes out.
-    fn may_coalesce(&self, v: usize, set: usize) -> bool {
-        let insts = &self.block.insts;
-        if matches!(insts[v].op, Op::Const | Op::GetReg) {
-            return false;
-        }
-        let r = insts[set].imm;
-        insts[v + 1..set].iter().all(|k| {
-            k.op.effects() & (effect::FAULT | effect::CONTROL) == 0
-                && (k.op != Op::InsnStart || k.aux & 2 != 0)
-                && !(matches!(k.op, Op::GetReg | Op::SetReg) && k.imm == r)
-        })
-    }
-
-    fn run(&mut self) {
+    fn run(&mut self, liveness: &Liveness) {
         let start = self.start;
         self.asm.bind(start);
-        self.plan_loop();
-        self.enter_loop();
+        if liveness.loops {
+            self.plan_loop();
+            self.enter_loop();
+        }
         let mut counter = self.opts.run_counter;
         for i in 0..self.block.insts.len() {
             self.at = i;
@@ -484,9 +396,6 @@ impl<'a> Emitter<'a> {
         }
         self.code.pool = self.asm.place_pool(&mut bytes);
         self.code.bytes = bytes;
-        w.last_use = self.last_use;
-        w.live_after = self.live_after;
-        w.hint = self.hint;
         w.xmm_hint = self.xmm_hint;
         w.places = self.places;
         w.upper_zero = self.upper_zero;
@@ -501,7 +410,7 @@ impl<'a> Emitter<'a> {
 
     /// `inst` has no later use and sets no live flag: its result need not exist.
     pub(super) fn unused(&self) -> bool {
-        self.last_use[self.at] == 0
+        self.fates[self.at].last_use == 0
     }
 
     pub(super) fn jcc_over(&mut self, cc: Cc) -> DynamicLabel {

@@ -30,7 +30,7 @@ pub(super) enum Test {
 impl Emitter<'_> {
     /// Flags that are only in EFLAGS and still needed after this instruction, apart from those it sets.
     pub(super) fn needed(&self, sets: Flags) -> Flags {
-        let mut live = self.live_after[self.at] - sets;
+        let mut live = self.fates[self.at].live_after - sets;
         let inst = &self.block.insts[self.at];
         if inst.op.effects() & effect::FAULT != 0 {
             live = live | inst.flags_read(self.opts.precise_flags);
@@ -147,7 +147,7 @@ impl Emitter<'_> {
         if self.flags.eflags.contains(reads) {
             return self.cc_in_eflags(cond);
         }
-        let live = self.live_after[self.at] | also | reads;
+        let live = self.fates[self.at].live_after | also | reads;
         self.spill_flags(Flags(live.0 & self.flags.eflags.0) - self.flags.mem);
         let tested = match cond {
             Cond::Eq => Some((NZ, 0x40, Cc::Ne)),

@@ -1180,7 +1180,7 @@ impl Emitter<'_> {
         } else {
             Flags::NZCV
         };
-        let live = self.live_after[self.at] | reads;
+        let live = self.fates[self.at].live_after | reads;
         self.spill_flags(Flags(live.0 & self.flags.eflags.0) - self.flags.mem);
         self.call_rust(Helper::IntOp, inst, &[inst.a, inst.b, inst.c]);
         if !inst.flags.is_empty() {

@@ -85,14 +85,10 @@ pub(super) struct Carried {
 }
 
 impl Emitter<'_> {
-    /// Finds what to carry, if the block jumps to itself.
+    /// Finds what to carry in a block that jumps to itself.
     pub(super) fn plan_loop(&mut self) {
         let insts = &self.block.insts;
-        let own = self.own_target;
-        let loops = insts.iter().any(|i| {
-            matches!(i.op, Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero | Op::Jump) && i.imm == own
-        });
-        if !loops || self.opts.soft_fp {
+        if self.opts.soft_fp {
             return;
         }
         // First reads of what has not been written before.

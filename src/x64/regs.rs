@@ -56,6 +56,19 @@ pub const PINNED_BY_HOST: [Option<u8>; 16] = {
     t
 };
 
+/// Guest registers that are pinned: a bit each.
+pub const PINNED_SET: u16 = {
+    let mut set = 0;
+    let mut i = 0;
+    while i < 15 {
+        if PINNED[i].is_some() {
+            set |= 1 << i;
+        }
+        i += 1;
+    }
+    set
+};
+
 /// Displacement from the state pointer of a byte offset in [`CpuState`].
 pub const fn disp(offset: usize) -> i32 {
     offset as i32 - STATE_BIAS as i32

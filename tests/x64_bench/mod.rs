@@ -4,11 +4,14 @@
 use emu::cpu::state::{CpuState, nzcv_to_fp_cmp};
 use emu::exec::fp_traps;
 use emu::ir::interp;
+use emu::ir::liveness::Liveness;
 use emu::ir::ops::{Block, Flags, Inst, Op};
 use emu::ir::vector::{Shape, VecOp};
+use emu::opt::{self, Outside};
 use emu::softfp::{ESTIMATES, Mode, Status};
 use emu::x64::code::Code;
 use emu::x64::code::FpRow;
+use emu::x64::regs::PINNED_SET;
 use emu::x64::stubs::{ExitKind, Helper, Stubs};
 use emu::x64::{Options, compile, stubs};
 use std::cell::Cell;
@@ -40,6 +43,22 @@ fn map(addr: usize, len: usize, prot: i32, flags: i32) -> *mut u8 {
     p.cast()
 }
 
+/// The code of `block`, as it is or, with `optimise`, after the passes, where every flag is live behind each exit.
+pub fn code_of(block: &mut Block, opts: &Options, optimise: bool) -> Code {
+    let mut liveness = Liveness::default();
+    let mut outside = Outside {
+        live_at: &mut |_| Flags::NZCV,
+        precise: opts.precise_flags,
+        in_registers: PINNED_SET,
+    };
+    if optimise {
+        opt::run(block, &mut outside, &mut liveness);
+    } else {
+        opt::analyse(block, &mut outside, &mut liveness);
+    }
+    compile(block, &liveness, opts)
+}
+
 impl Bench {
     /// With guest memory at `memory`.
     pub fn new(memory: Range<u32>) -> Bench {
@@ -61,16 +80,15 @@ impl Bench {
         }
     }
 
-    /// Runs `block` on `state`, exceptions masked; the exit's kind, argument.
-    pub fn run(&mut self, block: &Block, state: &mut CpuState, opts: &Options<'_>) -> (ExitKind, u32) {
-        let placed = self.place(block, opts);
+    /// Runs `code` on `state`, exceptions masked; the exit's kind, argument.
+    pub fn run(&mut self, code: &Code, state: &mut CpuState) -> (ExitKind, u32) {
+        let placed = self.place(code);
         state.mxcsr |= 0x1f80;
         self.enter(&placed, state)
     }
 
-    /// Compiles `block` into the arena, over what was there before.
-    pub fn place(&mut self, block: &Block, opts: &Options<'_>) -> Placed {
-        let code = compile(block, opts);
+    /// Puts `code` into the arena, over what was there before.
+    pub fn place(&mut self, code: &Code) -> Placed {
         let mut bytes = code.bytes.clone();
         for x in &code.exits {
             let at = x.id_imm as usize;
@@ -86,7 +104,7 @@ impl Bench {
         };
         Placed {
             entry: entry as u64,
-            rows: code.fp_rows,
+            rows: code.fp_rows.clone(),
         }
     }
 

@@ -96,7 +96,7 @@ impl Emitter<'_> {
 
     /// The only instruction that reads the value of the instruction at `at`, if it has `op`.
     fn only_reader(&self, at: usize, op: VecOp) -> bool {
-        let last = self.last_use[at] as usize;
+        let last = self.fates[at].last_use as usize;
         let reads = |i: &Inst| i.operands().contains(&Value(at as u32));
         self.block
             .insts
