@@ -21,27 +21,23 @@ type Start = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 #[unsafe(link_section = ".init_array")]
 static AT_START: Start = at_start;
 
-// SAFETY: the C entry point that rustc makes for every program.
-unsafe extern "C" {
-    fn main(argc: c_int, argv: *const *const c_char) -> c_int;
-}
-
 extern "C" fn at_start(argc: c_int, argv: *const *const c_char, _envp: *const *const c_char) {
     inherit::note();
     std_fds::note();
     // The other entries of the section have run by now: Rust's own has a priority, and ours have been made one.
     if let Some(top) = stack_instead() {
-        // SAFETY: a fresh stack; main gets what the C library would give it and its status goes to exit, as there.
+        // SAFETY: a fresh stack; main gets what the C library would give it and its status goes to exit, as there. It is
+        // the C entry point that rustc makes for every program, called by its name in the text: the library's own tests
+        // have one in this crate, beside which it may not be declared.
         unsafe {
             std::arch::asm!(
                 "mov rsp, {top}",
                 "xor ebp, ebp",
-                "call {main}",
+                "call main",
                 "mov edi, eax",
                 "call {exit}",
                 "ud2",
                 top = in(reg) top,
-                main = sym main,
                 exit = sym libc::exit,
                 in("edi") argc,
                 in("rsi") argv,
