@@ -6,6 +6,8 @@ use crate::exec::machine::Machine;
 use super::errno::{Errno, SysResult};
 use super::path::{self, HostPath, Purpose};
 use super::process::Process;
+use super::signal::deliver;
+use super::signal::siginfo::{GuestSigInfo, SEGV_MAPERR};
 use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
 use super::{fs, guest, raw, seccomp, strace};
@@ -50,7 +52,7 @@ pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> Syscall
     }
     let Some(row) = table::lookup_arm(nr) else {
         strace::unknown(nr, &args);
-        return unknown(nr);
+        return unknown(ctx, nr);
     };
     if enabled(Items::STRACE) {
         let line = strace::before(row, &args);
@@ -61,9 +63,16 @@ pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> Syscall
     run(ctx, row, &args)
 }
 
-/// arch/arm/kernel/traps.c arm_syscall: of the private range the kernel answers ENOSYS up to 0xf07ff and kills with
-/// SIGILL beyond; programs probe only below, so ENOSYS stands for both.
-fn unknown(_nr: u32) -> SyscallResult {
+/// arch/arm/kernel/traps.c arm_syscall: of the private range the kernel answers ENOSYS up to 0xf07ff, but for the first;
+/// what lies beyond never comes here.
+fn unknown(ctx: &mut SyscallContext<'_>, nr: u32) -> SyscallResult {
+    if nr == table::ARM_PRIVATE {
+        // "Branch through zero".
+        ctx.machine.cpu().r[0] = 0;
+        let info = GuestSigInfo::fault(libc::SIGSEGV, SEGV_MAPERR, 0);
+        deliver::force(ctx.machine, ctx.task, ctx.process, &info);
+        return SyscallResult::NoReturn;
+    }
     SyscallResult::Return(-libc::ENOSYS)
 }
 
@@ -122,6 +131,10 @@ fn guest_fd(ctx: &SyscallContext<'_>, value: u32) -> Result<u64, Errno> {
     Ok(signed(value))
 }
 
+/// A pointer that the host kernel answers EFAULT to where it follows it: the guest's is outside the window, and the host
+/// decides whether something else is wrong first.
+const NOWHERE: u64 = 0xffff_8000_0000_0000;
+
 fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
     let len = u32::try_from(len).map_err(|_| Errno::EFAULT)?;
     if writes {
@@ -159,10 +172,10 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
             Arg::Name => translate(true, Purpose::Change)?,
             Arg::LinkName => translate(false, Purpose::Change)?,
             Arg::NameAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change)?,
-            Arg::Str | Arg::Ptr => guest::src(value, 1)?,
+            Arg::Str | Arg::Ptr => guest::src(value, 1).unwrap_or(NOWHERE),
             Arg::In(_) | Arg::Out(_) | Arg::Buf(_) | Arg::OutBuf(_) | Arg::Array(..) => match span(arg, args)
             {
-                Some((len, writes)) if value != 0 => host_range(value, len, writes)?,
+                Some((len, writes)) if value != 0 => host_range(value, len, writes).unwrap_or(NOWHERE),
                 _ => 0,
             },
         };

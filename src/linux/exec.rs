@@ -232,6 +232,10 @@ fn open_program(dir: i32, name: &CStr, flags: i32) -> Result<File, Errno> {
     } else {
         0
     };
+    if name.is_empty() && dir == libc::AT_FDCWD {
+        // The working directory.
+        return Err(Errno::EACCES);
+    }
     // First without opening it for good: a device or FIFO must not notice.
     let place = if name.is_empty() {
         // SAFETY: a descriptor of the guest's, duplicated.

@@ -9,6 +9,7 @@ const PAGE_MASK: u32 = PAGE_SIZE - 1;
 /// Protection bits that name no page permission on ARM: PROT_SEM, and PROT_GROWSDOWN and PROT_GROWSUP of mprotect.
 const PROT_SEM: u32 = 8;
 const PROT_GROWS: u32 = 0x0300_0000;
+const PROT_GROWSDOWN: u32 = 0x0100_0000;
 
 /// PROT_* as the guest gives it; bits that the kernel ignores are dropped.
 fn prot(bits: u32) -> Prot {
@@ -34,6 +35,10 @@ fn map(addr: u32, len: u32, bits: u32, flags: u32, fd: u32, offset: u64) -> SysR
 /// mmap2(addr, len, prot, flags, fd, offset in units of 4096).
 pub fn sys_mmap2(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     let [addr, len, bits, flags, fd, pages] = *args;
+    // Page numbers of a file have 32 bits (do_mmap, file_mmap_ok).
+    if pages.checked_add(len.div_ceil(PAGE_SIZE)).is_none() && len != 0 {
+        return Err(Errno(libc::EOVERFLOW));
+    }
     map(
         addr,
         len,
@@ -61,6 +66,20 @@ pub fn sys_mprotect(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult
     let [addr, len, bits, ..] = *args;
     if bits & !(7 | PROT_SEM | PROT_GROWS) != 0 || bits & PROT_GROWS == PROT_GROWS {
         return Err(Errno::EINVAL);
+    }
+    if bits & PROT_GROWS != 0 && len != 0 && addr & PAGE_MASK == 0 {
+        // From the first page of what grows, which only the stack does, and downwards.
+        let end = addr
+            .checked_add(len.next_multiple_of(PAGE_SIZE))
+            .ok_or(Errno::ENOMEM)?;
+        if !space().is_mapped(addr.into(), 1) {
+            return Err(Errno::ENOMEM);
+        }
+        let start = space()
+            .stack_start(addr)
+            .filter(|_| bits & PROT_GROWS == PROT_GROWSDOWN);
+        let start = start.ok_or(Errno::EINVAL)?;
+        return unit(space().mprotect(start, end - start, prot(bits)));
     }
     unit(space().mprotect(addr, len, prot(bits)))
 }
@@ -256,22 +275,6 @@ pub fn sys_process_vm_readv(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> S
 
 pub fn sys_process_vm_writev(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     process_vm(args, true)
-}
-
-/// Protection keys do not exist on ARM: pkey_mprotect with key -1 is mprotect, the rest is refused.
-pub fn sys_pkey_mprotect(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
-    if args[3] as i32 != -1 {
-        return Err(Errno::EINVAL);
-    }
-    sys_mprotect(ctx, args)
-}
-
-pub fn sys_pkey_alloc(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::ENOSPC)
-}
-
-pub fn sys_pkey_free(_ctx: &mut SyscallContext<'_>, _args: &[u32; 6]) -> SysResult {
-    Err(Errno::EINVAL)
 }
 
 /// membarrier(cmd, flags, cpu): the host's, as guest threads are host threads.

@@ -18,13 +18,15 @@ enum Form {
     TidAddress,
     /// Names a range of memory: address, length, string.
     Vma,
+    /// EPERM, as for a process without the capability.
+    NotPermitted,
     /// Refused, as on a kernel without it.
     Refused,
 }
 
 fn form(operation: u32) -> Form {
     match operation {
-        // PDEATHSIG, DUMPABLE, KEEPCAPS, TIMING, capability bounding set, securebits, timer slack, MCE_KILL, subreaper,
+        // PDEATHSIG, DUMPABLE, KEEPCAPS, TIMING, capability bounding set, securebits, timer slack, perf events on and off, MCE_KILL, subreaper,
         // NO_NEW_PRIVS, THP_DISABLE, ambient capabilities, speculation, IO_FLUSHER.
         1
         | 3
@@ -35,7 +37,7 @@ fn form(operation: u32) -> Form {
         | 14
         | 23
         | 24
-        | 27..=30
+        | 27..=32
         | 33
         | 34
         | 36
@@ -58,7 +60,9 @@ fn form(operation: u32) -> Form {
         22 => Form::SetSeccomp,
         40 => Form::TidAddress,
         0x5356_4d41 => Form::Vma,
-        // Among them unaligned access and FP emulation control, endianness, TSC, PR_SET_MM, vector lengths, tagged
+        // PR_SET_MM: the host's fields are the emulator's.
+        35 => Form::NotPermitted,
+        // Among them unaligned access and FP emulation control, endianness, TSC, vector lengths, tagged
         // addresses, syscall dispatch and memory-deny-write-execute, which are the emulator's.
         _ => Form::Refused,
     }
@@ -85,6 +89,7 @@ pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
             args[2] = guest::src(a[2], a[3])?;
             args[4] = guest::src(a[4], 1)?;
         }
+        Form::NotPermitted => return Err(Errno::EPERM),
         Form::Refused => {
             crate::log_line!(Items::UNIMP, "prctl {:#x}: EINVAL", a[0]);
             return Err(Errno::EINVAL);

@@ -71,8 +71,39 @@ fn host_limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64
     Ok(old)
 }
 
-/// prlimit64's two steps in one: the old limits, and new ones if given.
+/// From where on a limit is none: a 32-bit kernel keeps limits in a word (kernel/sys.c, rlim64_is_infinity).
+const INFINITE: u64 = 0xffff_ffff;
+
+/// A limit as a 32-bit kernel knows it.
+fn infinite(value: u64) -> u64 {
+    if value >= INFINITE { u64::MAX } else { value }
+}
+
+/// prlimit64's two steps in one: the old limits, and new ones if given. What a 32-bit kernel cannot count is infinite.
 fn limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Errno> {
+    let new = match new {
+        None => None,
+        Some(new) => {
+            // The host may have a finite limit where the guest sees none: then that is what "none" is.
+            let none = match host_limit(pid, resource, None) {
+                Ok(now) if now.max >= INFINITE => now.max,
+                _ => u64::MAX,
+            };
+            let wide = |value: u64| if value >= INFINITE { none } else { value };
+            Some(Rlimit64 {
+                cur: wide(new.cur),
+                max: wide(new.max),
+            })
+        }
+    };
+    let old = exact_limit(pid, resource, new)?;
+    Ok(Rlimit64 {
+        cur: infinite(old.cur),
+        max: infinite(old.max),
+    })
+}
+
+fn exact_limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Errno> {
     let own = pid == 0 || pid == std::process::id();
     let Some((soft, hard)) = kept(resource).filter(|_| own) else {
         return host_limit(pid, resource, new);

@@ -191,7 +191,10 @@ pub fn sys_clone(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     let [word, stack, parent_tid, tls, child_tid, _] = *args;
     let request = CloneRequest {
         flags: u64::from(word) & !flags::CSIGNAL,
-        exit_signal: word & flags::CSIGNAL as u32,
+        // A number that is no signal's is kept by the kernel and never sent.
+        exit_signal: Some(word & flags::CSIGNAL as u32)
+            .filter(|&s| s <= 64)
+            .unwrap_or(0),
         stack,
         parent_tid,
         child_tid,
@@ -383,6 +386,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     drop(threads);
     ctx.machine.after_fork_child();
     confine::after_fork();
+    space().drop_unforked();
     // SAFETY: gettid has no preconditions.
     ctx.task.tid = unsafe { libc::gettid() };
     ctx.task.held.clear();

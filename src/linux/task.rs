@@ -3,6 +3,9 @@
 use super::signal::queue::{Queued, SignalQueue};
 use super::signal::set::SigSet;
 
+/// The personality of a program of the 32-bit EABI: ADDR_LIMIT_32BIT (arch/arm/kernel/elf.c).
+const PER_LINUX_32BIT: u32 = 0x0080_0000;
+
 /// The guest's alternate signal stack (sigaltstack).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AltStack {
@@ -81,7 +84,7 @@ impl Task {
             held: Vec::new(),
             host_mask: None,
             exit_status: 0,
-            personality: 0,
+            personality: PER_LINUX_32BIT,
             seccomp: super::seccomp::State::default(),
             exec_plan: None,
         }

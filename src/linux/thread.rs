@@ -331,8 +331,10 @@ pub fn sys_get_robust_list(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> Sys
         match known {
             Some(list) => list,
             // SAFETY: signal 0 only asks whether the process is there.
-            None if unsafe { libc::kill(tid as i32, 0) } == 0 => return Err(Errno::EPERM),
-            None => return Err(Errno::ESRCH),
+            None if unsafe { libc::kill(tid as i32, 0) } != 0 && Errno::last() == Errno::ESRCH => {
+                return Err(Errno::ESRCH);
+            }
+            None => return Err(Errno::EPERM),
         }
     };
     guest::put(size, &ROBUST_HEAD_SIZE)?;

@@ -138,14 +138,22 @@ impl Space {
             return Err(libc::EINVAL);
         }
         let count = pages(u64::from(len)) as u32;
-        if count > END || flags & libc::MAP_HUGETLB != 0 {
+        if flags & libc::MAP_HUGETLB != 0 {
+            // As a kernel without huge pages.
+            return Err(libc::EINVAL);
+        }
+        if count > END {
             return Err(libc::ENOMEM);
+        }
+        // Only private memory without a file grows (do_mmap).
+        let shared = flags & libc::MAP_SHARED != 0;
+        if flags & libc::MAP_GROWSDOWN != 0 && (shared || flags & libc::MAP_ANONYMOUS == 0) {
+            return Err(libc::EINVAL);
         }
         if !offset.is_multiple_of(u64::from(PAGE_SIZE)) || offset > i64::MAX as u64 {
             return Err(libc::EINVAL);
         }
         let prot = self.implied(prot);
-        let shared = flags & libc::MAP_SHARED != 0;
         let byte = prot.bits() | kind | if shared { SHARED } else { 0 };
         let mut state = self.lock();
         let range = self.place(&state, addr, count, flags, align)?;
@@ -318,7 +326,7 @@ impl Space {
         // SAFETY: an empty range.
         unsafe { host::advise(self.at(start), 0, advice)? };
         let end = start + count;
-        let _state = self.lock();
+        let mut state = self.lock();
         let mut page = start;
         let mut holes = false;
         let mut code = false;
@@ -333,9 +341,15 @@ impl Space {
             // SAFETY: every page of the range is mapped and the guest's.
             unsafe { host::advise(self.at(first), u64::from(stop - first) << PAGE_SHIFT, advice)? };
             code |= self.table.summary(first..stop).code;
+            if matches!(advice, libc::MADV_DONTFORK | libc::MADV_DOFORK) {
+                state.do_fork(&(first..stop));
+            }
+            if advice == libc::MADV_DONTFORK {
+                state.unforked.push(first..stop);
+            }
             page = stop;
         }
-        drop(_state);
+        drop(state);
         if code && matches!(advice, libc::MADV_DONTNEED | libc::MADV_REMOVE | libc::MADV_FREE) {
             self.changed(start..end);
         }

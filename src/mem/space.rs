@@ -106,6 +106,8 @@ pub(super) struct State {
     pub named: Vec<(Range<u32>, &'static str)>,
     /// Attached System V segments: first page to length in pages.
     pub attached: BTreeMap<u32, u32>,
+    /// Page ranges that a fork's child does not get (MADV_DONTFORK).
+    pub unforked: Vec<Range<u32>>,
     /// Mapped pages, as RLIMIT_AS counts them.
     pub mapped: u32,
     /// Private writable pages outside the stack, as RLIMIT_DATA counts them.
@@ -155,6 +157,7 @@ impl Space {
                 start_stack: 0,
                 named: Vec::new(),
                 attached: BTreeMap::new(),
+                unforked: Vec::new(),
                 mapped: 0,
                 data: 0,
             }),
@@ -342,6 +345,29 @@ impl Space {
         }
     }
 
+    /// In the child of a fork: what MADV_DONTFORK names is not there, and its addresses return to the reservation.
+    pub fn drop_unforked(&self) {
+        let mut state = self.lock();
+        for range in std::mem::take(&mut state.unforked) {
+            // The host's mappings are gone; where the reservation cannot be made again the addresses are just free.
+            let _ = self.release(range.clone());
+            self.note_unmapped(&mut state, range);
+        }
+    }
+
+    /// The first page's address of the stack that holds `addr`.
+    pub fn stack_start(&self, addr: u32) -> Option<u32> {
+        let is_stack = |page: u32| self.table.get(page) & STACK != 0;
+        let mut page = addr >> PAGE_SHIFT;
+        if !is_stack(page) {
+            return None;
+        }
+        while page > 0 && is_stack(page - 1) {
+            page -= 1;
+        }
+        Some(page << PAGE_SHIFT)
+    }
+
     /// Tells the code hook of a change to pages from which code was read.
     pub(super) fn changed(&self, range: Range<u32>) {
         let hook = self.hook.load(Ordering::Acquire);
@@ -439,6 +465,21 @@ impl Space {
 }
 
 impl State {
+    /// The pages of a range come along at a fork (again).
+    pub(super) fn do_fork(&mut self, range: &Range<u32>) {
+        if self.unforked.is_empty() {
+            return;
+        }
+        let parts = self.unforked.iter().flat_map(|old| {
+            let (start, end) = (range.start.max(old.start), range.end.min(old.end));
+            if start >= end {
+                return [old.clone(), 0..0];
+            }
+            [old.start..start, end..old.end]
+        });
+        self.unforked = parts.filter(|part| !part.is_empty()).collect();
+    }
+
     /// Drops the names and attachments of a range whose mapping goes away.
     fn forget(&mut self, range: &Range<u32>) {
         self.named
@@ -446,6 +487,7 @@ impl State {
         if !self.attached.is_empty() {
             self.attached.retain(|first, _| !range.contains(first));
         }
+        self.do_fork(range);
     }
 }
 

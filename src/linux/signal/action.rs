@@ -16,6 +16,7 @@ pub const SIG_IGN: u32 = 1;
 pub const SA_NOCLDSTOP: u32 = 1;
 pub const SA_NOCLDWAIT: u32 = 2;
 pub const SA_SIGINFO: u32 = 4;
+pub const SA_EXPOSE_TAGBITS: u32 = 0x800;
 pub const SA_THIRTYTWO: u32 = 0x0200_0000;
 pub const SA_RESTORER: u32 = 0x0400_0000;
 pub const SA_ONSTACK: u32 = 0x0800_0000;
@@ -26,6 +27,7 @@ pub const SA_RESETHAND: u32 = 0x8000_0000;
 const SA_VALID: u32 = SA_NOCLDSTOP
     | SA_NOCLDWAIT
     | SA_SIGINFO
+    | SA_EXPOSE_TAGBITS
     | SA_THIRTYTWO
     | SA_RESTORER
     | SA_ONSTACK

@@ -12,6 +12,7 @@ pub const SI_TKILL: i32 = -6;
 pub const ILL_ILLOPC: i32 = 1;
 pub const ILL_ILLTRP: i32 = 4;
 pub const TRAP_BRKPT: i32 = 1;
+pub const SEGV_MAPERR: i32 = 1;
 
 /// Which arm of the union a (signal, code) pair uses: the kernel's `enum siginfo_layout`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,9 @@ fn layout(signo: i32, code: i32) -> Layout {
 /// narrower guest field is the low part, a wider host field is zero-extended.
 type Field = (usize, usize, usize, usize);
 
+/// Place and size of si_value on the host (si_status has the place, too).
+const SI_VALUE: (usize, usize) = (24, 8);
+
 #[rustfmt::skip]
 fn fields(layout: Layout) -> &'static [Field] {
     match layout {
@@ -106,12 +110,15 @@ impl GuestSigInfo {
         guest
     }
 
-    /// The host's form, for rt_sigqueueinfo and its kin.
+    /// The host's form, for rt_sigqueueinfo and its kin. si_value is sign-extended: signalfd shows it so on 32-bit kernels.
     pub fn to_host(&self) -> HostBytes {
         let mut host = [0; 128];
         host[..12].copy_from_slice(&self.0[..12]);
-        for &(to, from, _, len) in fields(layout(self.signo(), self.code())) {
+        for &(to, from, wide, len) in fields(layout(self.signo(), self.code())) {
             host[to..to + len].copy_from_slice(&self.0[from..from + len]);
+            if (to, wide) == SI_VALUE && self.word(from) < 0 {
+                host[to + 4..to + 8].fill(0xff);
+            }
         }
         host
     }
