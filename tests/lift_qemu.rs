@@ -513,12 +513,23 @@ fn is_simd(insn: &Insn) -> bool {
 /// The rows of Advanced SIMD with many more encodings each than the others get.
 #[test]
 fn simd_rows() {
-    const EACH: usize = 160;
-    let ctx = context("max");
+    simd_rows_of("max", 160, 40_000);
+}
+
+/// Without the extensions: VFPv3 and VFPv4.
+#[test]
+fn simd_rows_of_armv7() {
+    simd_rows_of("cortex-a8", 16, 3000);
+    simd_rows_of("cortex-a15", 16, 3000);
+}
+
+/// `each` encodings of each row, a quarter of that in T32, of which `at_least` are comparable.
+fn simd_rows_of(cpu: &str, each: usize, at_least: usize) {
+    let ctx = context(cpu);
     let mut rng = Rng(7);
     let mut cases = Vec::new();
     for row in a32::rows() {
-        for _ in 0..EACH {
+        for _ in 0..each {
             let Some((word, insn)) = a32_word(row, &mut rng, &ctx) else {
                 continue;
             };
@@ -536,7 +547,7 @@ fn simd_rows() {
         }
     }
     for row in t32::rows() {
-        for _ in 0..EACH / 4 {
+        for _ in 0..each / 4 {
             let Some((halfwords, insn)) = t32_halfwords(row, &mut rng, &ctx, false) else {
                 continue;
             };
@@ -551,7 +562,7 @@ fn simd_rows() {
             });
         }
     }
-    check("max", &ctx, &cases, 40_000);
+    check(cpu, &ctx, &cases, at_least);
 }
 
 /// Sequences of Advanced SIMD and VFP instructions on few registers: what one leaves, in whatever view of the register,

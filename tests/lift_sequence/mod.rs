@@ -247,6 +247,7 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
     state.set_cpsr(r.cpsr & 0xf80f_0000);
     state.thumb = u8::from(r.thumb);
     state.ex_addr = NO_EXCLUSIVE;
+    state.fpscr_writable = ctx.model.fpscr_writable();
     interp::write_fpscr(&mut state, r.fpscr);
     let mut loc = Location::new(entry, r.thumb);
     let (mut signal, mut fault) = (0, None);
