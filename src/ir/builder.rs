@@ -243,7 +243,7 @@ impl Builder {
     }
 
     /// The whole of the Q register that holds D `i`, where it is at hand and D `i` by itself is not.
-    pub fn known_q(&self, i: u8) -> Option<Value> {
+    fn known_q(&self, i: u8) -> Option<Value> {
         let (d, q) = (self.vd[usize::from(i)], self.vq[usize::from(i / 2)]);
         (d.is_none() && !q.is_none()).then_some(q)
     }
@@ -353,6 +353,47 @@ impl Builder {
             imm2: u32::from(Shape::new(3, q, true).0),
             ..Inst::new(Op::LoadV)
         })
+    }
+
+    /// The element of `shape` at `base + disp` in every lane.
+    pub fn load_dup(&mut self, shape: Shape, base: Value, disp: u32) -> Value {
+        self.push(Inst {
+            a: base,
+            imm: disp,
+            imm2: u32::from(shape.0),
+            ..Inst::new(Op::LoadDup)
+        })
+    }
+
+    /// `v` with lane `lane` replaced by the element at `base + disp`.
+    pub fn load_lane(&mut self, shape: Shape, base: Value, disp: u32, v: Value, lane: u8) -> Value {
+        self.push(Inst {
+            a: base,
+            c: v,
+            imm: disp,
+            imm2: u32::from(shape.0) | u32::from(lane) << 8,
+            ..Inst::new(Op::LoadLane)
+        })
+    }
+
+    /// Lane `lane` of `v` to `base + disp`.
+    pub fn store_lane(&mut self, shape: Shape, base: Value, disp: u32, v: Value, lane: u8) {
+        self.push(Inst {
+            a: base,
+            c: v,
+            imm: disp,
+            imm2: u32::from(shape.0) | u32::from(lane) << 8,
+            ..Inst::new(Op::StoreLane)
+        });
+    }
+
+    /// Lane `lane` of D `i` as a lane of the Q register that holds it, where that is at hand, else of D `i` alone: the
+    /// value, the lane's number in it, and whether it is the Q register.
+    pub fn lane(&mut self, i: u8, lane: u8, log2_bytes: u8) -> (Value, u8, bool) {
+        match self.known_q(i) {
+            Some(whole) => (whole, lane + (i & 1) * (8 >> log2_bytes), true),
+            None => (self.get_v(i, false), lane, false),
+        }
     }
 
     pub fn store_v(&mut self, q: bool, base: Value, disp: u32, v: Value) {

@@ -227,6 +227,15 @@ impl<M: Memory> Run<'_, M> {
         value
     }
 
+    /// The element at `addr`, zero-extended.
+    fn load_element(&mut self, addr: u32, shape: Shape) -> Result<u128, MemFault> {
+        Ok(match shape.log2_bytes() {
+            0 => self.mem.read8(addr)?.into(),
+            1 => self.mem.read16(addr)?.into(),
+            _ => self.mem.read32(addr)?.into(),
+        })
+    }
+
     /// Operations whose value or operand is a vector.
     fn vector_step(&mut self, inst: &Inst) -> Result<u128, MemFault> {
         let shape = Shape(inst.imm2 as u8);
@@ -254,6 +263,27 @@ impl<M: Memory> Run<'_, M> {
                     self.mem.write128(addr, value)?;
                 } else {
                     self.mem.write64(addr, value as u64)?;
+                }
+                0
+            }
+            Op::LoadDup => {
+                let esize = shape.esize();
+                let element = self.load_element(self.address(inst), shape)?;
+                (0..8 * shape.bytes() / esize).fold(0, |all, i| all | element << (i * esize))
+            }
+            Op::LoadLane => {
+                let at = (inst.imm2 >> 8) * shape.esize();
+                let element = self.load_element(self.address(inst), shape)?;
+                let ones = u128::MAX >> (128 - shape.esize());
+                self.vector(inst.c) & !(ones << at) | element << at
+            }
+            Op::StoreLane => {
+                let (addr, value) = (self.address(inst), self.vector(inst.c));
+                let element = (value >> ((inst.imm2 >> 8) * shape.esize())) as u32;
+                match shape.log2_bytes() {
+                    0 => self.mem.write8(addr, element as u8)?,
+                    1 => self.mem.write16(addr, element as u16)?,
+                    _ => self.mem.write32(addr, element)?,
                 }
                 0
             }
@@ -668,6 +698,9 @@ impl<M: Memory> Run<'_, M> {
             | Op::SetV
             | Op::LoadV
             | Op::StoreV
+            | Op::LoadDup
+            | Op::LoadLane
+            | Op::StoreLane
             | Op::VConst
             | Op::VDup
             | Op::VExtract

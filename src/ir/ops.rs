@@ -453,6 +453,12 @@ ops! {
     /// 8 (shape D) or 16 (shape Q) bytes at the address; no alignment is asked for.
     LoadV Vec "i?" READ | FAULT;
     StoreV None "i?v" WRITE | FAULT;
+    /// The element of esize 8, 16, 32 at the address in every lane.
+    LoadDup Vec "i?" READ | FAULT;
+    /// c with a lane (`imm2` bits 15-8) replaced by the element at the address; always 128 bits.
+    LoadLane Vec "i?v" READ | FAULT;
+    /// A lane (`imm2` bits 15-8) of c to the address.
+    StoreLane None "i?v" WRITE | FAULT;
     /// `imm` | `imm2` << 32, twice.
     VConst Vec "" NONE;
     /// a's low lane in every lane.

@@ -89,6 +89,9 @@ fn arguments(out: &mut String, inst: &Inst) -> fmt::Result {
             if matches!(inst.op, Op::LoadV | Op::StoreV) {
                 write!(out, ".{}", 8 * Shape(imm2 as u8).bytes())?;
             }
+            if matches!(inst.op, Op::LoadDup | Op::LoadLane | Op::StoreLane) {
+                write!(out, ".{:?}", Shape(imm2 as u8))?;
+            }
             write!(out, " [{a:?}")?;
             if !b.is_none() {
                 write!(out, " + {b:?}")?;
@@ -100,6 +103,8 @@ fn arguments(out: &mut String, inst: &Inst) -> fmt::Result {
             out.push(']');
             if c.is_none() {
                 Ok(())
+            } else if matches!(inst.op, Op::LoadLane | Op::StoreLane) {
+                write!(out, ", {c:?}[{}]", imm2 >> 8)
             } else {
                 write!(out, ", {c:?}")
             }

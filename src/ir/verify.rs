@@ -235,7 +235,11 @@ fn fields(inst: &Inst) -> Result<(), String> {
         Op::HalfCmp => inst.aux < 2,
         Op::GetV | Op::SetV => shape.is_some_and(|s| imm < 32 && (!s.is_q() || imm & 1 == 0)),
         Op::LoadV | Op::StoreV => shape.is_some(),
-        Op::VDup => shape.is_some_and(|s| s.esize() <= 32),
+        Op::VDup | Op::LoadDup => shape.is_some_and(|s| s.esize() <= 32),
+        Op::LoadLane | Op::StoreLane => {
+            let (lane, shape) = (imm2 >> 8, Shape(imm2 as u8));
+            imm2 & 0xff < 16 && shape.esize() <= 32 && lane < 128 / shape.esize()
+        }
         Op::VExtract | Op::VInsert => shape.is_some_and(|s| s.esize() <= 32 && imm < 128 / s.esize()),
         Op::VToI64 => imm < 2,
         Op::FRint32 | Op::FRint64 | Op::F32Round | Op::F64Round => inst.aux & 7 <= RoundTo::Fpscr as u8,

@@ -181,15 +181,15 @@ impl Lifter<'_> {
                 d,
                 rt,
             } => {
-                let shape = Shape::new(size, false, unsigned);
-                let vd = self.b.get_v(d, false);
+                let (vd, lane, q) = self.b.lane(d, index, size);
+                let shape = Shape::new(size, q, unsigned);
                 if to_core {
-                    let v = self.b.vextract(shape, vd, index);
+                    let v = self.b.vextract(shape, vd, lane);
                     self.set(rt, v);
                 } else {
                     let rt = self.reg(rt);
-                    let v = self.b.vinsert(shape, vd, index, rt);
-                    self.b.set_v(d, false, v);
+                    let v = self.b.vinsert(shape, vd, lane, rt);
+                    self.b.set_v(if q { d & !1 } else { d }, q, v);
                 }
             }
             Simd::CryptoTwo { op, d, m } => self.crypto_two(op, d, m),
@@ -255,15 +255,8 @@ impl Lifter<'_> {
 
     /// Lane `index` of D`m` in every lane.
     pub(super) fn scalar_lanes(&mut self, shape: Shape, m: u8, index: u8) -> Value {
-        // Taken from the whole register where that is at hand.
-        let (vm, lane) = match self.b.known_q(m) {
-            Some(whole) => (
-                whole,
-                u32::from(index) + u32::from(m & 1) * (8 >> shape.log2_bytes()),
-            ),
-            None => (self.b.get_v(m, false), u32::from(index)),
-        };
-        self.b.vec1(VecOp::DupLane, shape, lane, vm)
+        let (vm, lane, _) = self.b.lane(m, index, shape.log2_bytes());
+        self.b.vec1(VecOp::DupLane, shape, lane.into(), vm)
     }
 
     /// The value of an operation on `n` and `m`; register `d` is read where it is an operand.

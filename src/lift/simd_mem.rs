@@ -175,38 +175,27 @@ impl Lifter<'_> {
         self.b.vec2(VecOp::Concat, bits(true), 0, low, high)
     }
 
-    /// The load or store of one element of `size`.
-    fn element_op(size: u8, store: bool) -> Op {
-        match (size, store) {
-            (0, false) => Op::Load8,
-            (1, false) => Op::Load16,
-            (_, false) => Op::Load32,
-            (0, true) => Op::Store8,
-            (1, true) => Op::Store16,
-            (_, true) => Op::Store32,
-        }
-    }
-
-    /// `count` consecutive elements, zero-extended.
-    fn load_elements(&mut self, base: Value, size: u8, count: u8) -> impl Iterator<Item = Value> + use<> {
-        let op = Self::element_op(size, false);
-        let mut loaded = [Value::NONE; 4];
-        for (e, v) in (0..count.min(4)).zip(&mut loaded) {
-            *v = self.b.load(op, base, Value::NONE, 0, i32::from(e) << size);
-        }
-        loaded.into_iter().take(usize::from(count))
-    }
-
     /// VLD1 to VLD4 (single structure to one lane).
     pub(super) fn load_lane(&mut self, l: &Lane) {
         let base = self.simd_base(&l.addr);
-        let shape = Shape::new(l.size, false, true);
-        let loaded = self.load_elements(base, l.size, l.elements);
-        for (e, v) in (0..).zip(loaded) {
-            let d = l.d + e * l.inc;
-            let old = self.b.get_v(d, false);
-            let v = self.b.vinsert(shape, old, l.index, v);
-            self.b.set_v(d, false, v);
+        let registers = (0..l.elements).map(|e| l.d + e * l.inc);
+        // Elements that are in one Q register go to it in the same way.
+        let halves = |d: u8| registers.clone().any(|other| other == d ^ 1);
+        // Values to come, by their first D register.
+        let mut loaded: Vec<(u8, bool, Value)> = Vec::with_capacity(4);
+        for (e, d) in (0u32..).zip(registers.clone()) {
+            let (old, lane, q) = if halves(d) {
+                (self.b.get_v(d, false), l.index, false)
+            } else {
+                self.b.lane(d, l.index, l.size)
+            };
+            let first = if q { d & !1 } else { d };
+            let shape = Shape::new(l.size, q, true);
+            let v = self.b.load_lane(shape, base, e << l.size, old, lane);
+            loaded.push((first, q, v));
+        }
+        for (d, q, v) in loaded {
+            self.b.set_v(d, q, v);
         }
         self.simd_post(&l.addr, base);
     }
@@ -214,12 +203,10 @@ impl Lifter<'_> {
     /// VST1 to VST4 (single structure from one lane).
     pub(super) fn store_lane(&mut self, l: &Lane) {
         let base = self.simd_base(&l.addr);
-        let shape = Shape::new(l.size, false, true);
-        let op = Self::element_op(l.size, true);
         for e in 0..l.elements {
-            let v = self.b.get_v(l.d + e * l.inc, false);
-            let v = self.b.vextract(shape, v, l.index);
-            self.b.store(op, base, Value::NONE, 0, i32::from(e) << l.size, v);
+            let (v, lane, q) = self.b.lane(l.d + e * l.inc, l.index, l.size);
+            let shape = Shape::new(l.size, q, true);
+            self.b.store_lane(shape, base, u32::from(e) << l.size, v, lane);
         }
         self.simd_post(&l.addr, base);
     }
@@ -235,10 +222,14 @@ impl Lifter<'_> {
         addr: &SimdAddress,
     ) {
         let base = self.simd_base(addr);
-        let loaded = self.load_elements(base, size, elements);
         let both = regs == 2;
-        for (e, v) in (0..).zip(loaded) {
-            let v = self.b.vdup(Shape::new(size, both, false), v);
+        let mut loaded = [Value::NONE; 4];
+        for (e, v) in (0..elements).zip(&mut loaded) {
+            *v = self
+                .b
+                .load_dup(Shape::new(size, both, true), base, u32::from(e) << size);
+        }
+        for (e, v) in (0..elements).zip(loaded) {
             let d = d + e * inc;
             if both && d & 1 == 0 {
                 self.b.set_v(d, true, v);

@@ -549,15 +549,15 @@ impl Lifter<'_> {
     fn move_lane(&mut self, to_core: bool, rt: Reg, d: u8, index: u8) {
         // A lane of a vector: two narrow writes of its register would cost the next wide read a stall.
         if self.has(Features::NEON) && (!to_core || self.b.knows_v(d)) {
-            let shape = Shape::new(2, false, true);
-            let old = self.b.get_v(d, false);
+            let (old, lane, q) = self.b.lane(d, index, 2);
+            let shape = Shape::new(2, q, true);
             if to_core {
-                let v = self.b.vextract(shape, old, index);
+                let v = self.b.vextract(shape, old, lane);
                 self.set(rt, v);
             } else {
                 let rt = self.reg(rt);
-                let v = self.b.vinsert(shape, old, index, rt);
-                self.b.set_v(d, false, v);
+                let v = self.b.vinsert(shape, old, lane, rt);
+                self.b.set_v(if q { d & !1 } else { d }, q, v);
             }
             return;
         }

@@ -35,7 +35,7 @@ impl Emitter<'_> {
         let inst = &self.block.insts[v.index()];
         let shape = Shape(inst.imm2 as u8);
         match inst.op {
-            Op::GetV | Op::LoadV | Op::VDup => shape.is_q(),
+            Op::GetV | Op::LoadV | Op::LoadDup | Op::VDup => shape.is_q(),
             Op::Vec | Op::VecSat | Op::VecFp => {
                 VecOp::from_aux(inst.aux).is_some_and(|op| op.writes_upper(shape))
             }

@@ -31,6 +31,15 @@ pub(super) fn vec_arg(k: usize) -> Mem {
     Mem::state(disp(offset_of!(CpuState, vec_args) + 16 * k))
 }
 
+/// pinsrb, pinsrw, pinsrd.
+fn insertion(shape: Shape) -> Enc {
+    match shape.log2_bytes() {
+        0 => op3a(0x20),
+        1 => op66(0xc4),
+        _ => op3a(0x22),
+    }
+}
+
 impl Emitter<'_> {
     pub(super) fn vector(&mut self, inst: &Inst) {
         let shape = Shape(inst.imm2 as u8);
@@ -57,6 +66,9 @@ impl Emitter<'_> {
                 let e = if shape.is_q() { Enc::of(0x11) } else { op66(0xd6) };
                 self.asm.op(e, x, m.into());
             }
+            Op::LoadDup => self.load_dup(inst, shape),
+            Op::LoadLane => self.load_lane(inst, shape),
+            Op::StoreLane => self.store_lane(inst, shape),
             // Loaded where it is used.
             Op::VConst => {}
             Op::VDup => self.dup(inst, shape),
@@ -232,6 +244,79 @@ impl Emitter<'_> {
         self.broadcast(x, x, shape.log2_bytes(), 0);
     }
 
+    /// An element of memory in every lane.
+    fn load_dup(&mut self, inst: &Inst, shape: Shape) {
+        let m = self.address(inst.a, inst.b, inst.aux >> 4, inst.imm);
+        let size = usize::from(shape.log2_bytes());
+        if self.opts.host.avx2 || size == 2 && self.opts.host.avx {
+            let x = self.def_xmm();
+            self.fault_point();
+            // vpbroadcastb, vpbroadcastw, vbroadcastss
+            return self
+                .asm
+                .vex(op38([0x78, 0x79, 0x18][size.min(2)]), x, 0, m.into());
+        }
+        if size == 2 {
+            let x = self.def_xmm();
+            self.fault_point();
+            self.asm.op(op66(0x6e), x, m.into());
+            return self.broadcast(x, x, 2, 0);
+        }
+        let t = self.alloc_gpr();
+        self.fault_point();
+        self.asm.op([Enc::of(0xb6), Enc::of(0xb7)][size & 1], t, m.into());
+        let x = self.def_xmm();
+        self.asm.op(op66(0x6e), x, Rm::Reg(t));
+        self.broadcast(x, x, shape.log2_bytes(), 0);
+    }
+
+    /// One lane from memory.
+    fn load_lane(&mut self, inst: &Inst, shape: Shape) {
+        let lane = (inst.imm2 >> 8) as u8;
+        let m = self.address(inst.a, inst.b, inst.aux >> 4, inst.imm);
+        let e = insertion(shape);
+        let xc = self.xmm(inst.c);
+        let x = self.def_xmm_over(inst.c);
+        if self.opts.host.avx {
+            self.fault_point();
+            return self.asm.vex_i(e, x, xc, m.into(), lane);
+        }
+        if x != xc {
+            self.asm.op(Enc::of(0x28), x, Rm::Reg(xc));
+        }
+        self.fault_point();
+        self.asm.op_i(e, x, m.into(), lane);
+    }
+
+    /// One lane to memory.
+    fn store_lane(&mut self, inst: &Inst, shape: Shape) {
+        let (lane, size) = ((inst.imm2 >> 8) as u8, shape.log2_bytes());
+        let m = self.address(inst.a, inst.b, inst.aux >> 4, inst.imm);
+        if let Some(home) = self.in_memory(inst.c) {
+            let at = Mem {
+                disp: home.disp + (i32::from(lane) << size),
+                ..home
+            };
+            let t = self.alloc_gpr();
+            let (load, store) = match size {
+                0 => (Enc::of(0xb6).byte(), Enc::new(0x88).byte()),
+                1 => (Enc::of(0xb7), Enc::new(0x89).prefix(0x66)),
+                _ => (Enc::new(0x8b), Enc::new(0x89)),
+            };
+            self.asm.op(load, t, at.into());
+            self.fault_point();
+            return self.asm.op(store, t, m.into());
+        }
+        let x = self.xmm(inst.c);
+        self.fault_point();
+        match size {
+            0 => self.asm.op_i(op3a(0x14), x, m.into(), lane),
+            1 => self.asm.op_i(op3a(0x15), x, m.into(), lane),
+            _ if lane == 0 => self.asm.op(op66(0x7e), x, m.into()),
+            _ => self.asm.op_i(op3a(0x16), x, m.into(), lane),
+        }
+    }
+
     /// `dst` = lane `lane` of `src` in every lane.
     pub(super) fn broadcast(&mut self, dst: u8, src: u8, log2_bytes: u8, lane: u8) {
         if lane == 0 && self.opts.host.avx2 {
@@ -297,11 +382,7 @@ impl Emitter<'_> {
 
     fn insert(&mut self, inst: &Inst, shape: Shape) {
         let lane = inst.imm as u8;
-        let e = match shape.log2_bytes() {
-            0 => op3a(0x20),
-            1 => op66(0xc4),
-            _ => op3a(0x22),
-        };
+        let e = insertion(shape);
         let xa = self.xmm(inst.a);
         let b = self.rm(inst.b);
         // The memory forms read a byte or a word; the low bytes of the register's home serve.

@@ -31,6 +31,20 @@ impl Generator {
                     inst.c = self.vector(q);
                 }
             }
+            Op::LoadDup | Op::LoadLane | Op::StoreLane => {
+                let size = self.random.below(3) as u8;
+                let q = self.random.below(2) == 1;
+                let shape = Shape::new(size, q, true);
+                inst.imm2 = u32::from(shape.0);
+                inst.a = self.value(Type::I32);
+                if self.random.below(2) == 0 {
+                    inst.b = self.value(Type::I32);
+                }
+                if inst.op != Op::LoadDup {
+                    inst.imm2 |= (self.random.below(u64::from(shape.lanes())) as u32) << 8;
+                    inst.c = self.vector(q);
+                }
+            }
             Op::VConst => (inst.imm, inst.imm2) = (word(&mut self.random), word(&mut self.random)),
             Op::VDup => {
                 inst.imm2 = self.random.below(8) as u32;
@@ -112,9 +126,10 @@ impl Generator {
         self.pools[WHOLE - 1].push(value);
         let shape = Shape(inst.imm2 as u8);
         let whole = match inst.op {
-            Op::GetV | Op::LoadV | Op::VDup => shape.is_q(),
+            Op::GetV | Op::LoadV | Op::LoadDup | Op::VDup => shape.is_q(),
             Op::VConst | Op::VFromI64 => true,
             Op::VInsert => self.pools[WHOLE].contains(&inst.a),
+            Op::LoadLane => self.pools[WHOLE].contains(&inst.c),
             _ => VecOp::from_aux(inst.aux).is_some_and(|op| op.writes_upper(shape)),
         };
         if whole {
