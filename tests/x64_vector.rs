@@ -206,3 +206,87 @@ fn plain_operations_agree() {
 fn saturating_operations_agree() {
     campaign(Op::VecSat);
 }
+
+/// Rounds of AES with and without the mixing of columns that follows, halves of SHA-256's rounds on the same operands,
+/// with other operations between them and values that live on or don't.
+#[test]
+fn pairs_of_cryptographic_operations_agree() {
+    let _turn = turn();
+    let mut bench = Bench::new(0x4000_0000..0x4000_1000);
+    let mut random = Random::new(0xae5);
+    let pairs = [
+        (VecOp::AesE, VecOp::AesMc),
+        (VecOp::AesD, VecOp::AesImc),
+        (VecOp::AesE, VecOp::AesImc),
+        (VecOp::Sha256H, VecOp::Sha256H2),
+        (VecOp::Sha256H2, VecOp::Sha256H),
+    ];
+    for (k, host) in HostFeatures::detect().variants().into_iter().enumerate() {
+        for _ in 0..if k < 2 { 200 } else { 20 } {
+            let (first, second) = random.pick(&pairs);
+            let block = pair_block(first, second, &mut random);
+            verify(&block).expect("a valid block");
+            check(&mut bench, block, host, &mut random, 2);
+        }
+    }
+}
+
+fn pair_block(first: VecOp, second: VecOp, random: &mut Random) -> Block {
+    let mut b = Builder::new();
+    b.insn_start(0x8000, false, 0);
+    let shape = Shape::new(0, true, false);
+    let imm2 = u32::from(shape.0);
+    let get = |b: &mut Builder, imm: u32| {
+        b.push(Inst {
+            imm,
+            imm2,
+            ..Inst::new(Op::GetV)
+        })
+    };
+    let set = |b: &mut Builder, imm: u32, a: Value| {
+        b.push(Inst {
+            a,
+            imm,
+            imm2,
+            ..Inst::new(Op::SetV)
+        })
+    };
+    let vec = |b: &mut Builder, op: VecOp, [a, b2, c]: [Value; 3]| {
+        b.push(Inst {
+            a,
+            b: b2,
+            c,
+            aux: op as u8,
+            imm2,
+            ..Inst::new(Op::Vec)
+        })
+    };
+    let (x, y, z) = (get(&mut b, 0), get(&mut b, 2), get(&mut b, 4));
+    let sha = first.args() == 3;
+    let one = vec(&mut b, first, if sha { [x, y, z] } else { [x, y, Value::NONE] });
+    if random.below(3) == 0 {
+        set(&mut b, 0, one);
+    }
+    // Enough of them push everything out of the registers.
+    let between = random.pick(&[0, 0, 1, 3, 20]);
+    let made: Vec<Value> = (0..between)
+        .map(|i| {
+            let v = get(&mut b, 8 + 2 * (i % 8));
+            vec(&mut b, VecOp::Add, [v, z, Value::NONE])
+        })
+        .collect();
+    let two = match sha {
+        true if random.below(4) == 0 => vec(&mut b, second, [y, x, one]),
+        true => vec(&mut b, second, [y, x, z]),
+        false => vec(&mut b, second, [one, Value::NONE, Value::NONE]),
+    };
+    set(&mut b, 2, two);
+    if random.below(3) == 0 {
+        set(&mut b, 4, one);
+    }
+    for (i, v) in made.into_iter().enumerate() {
+        set(&mut b, 8 + 2 * (i as u32 % 12), v);
+    }
+    b.jump(0x9000);
+    b.finish()
+}

@@ -354,8 +354,9 @@ impl Emitter<'_> {
                     self.table_load();
                     dynasm!(self.asm.ops; .arch x64; jmp rdx);
                 }
-                Cold::Align { label, pc, it } => {
+                Cold::Align { label, addr, pc, it } => {
                     self.asm.bind(label);
+                    self.asm.mov_rr(RAX, addr);
                     self.store_pc(pc, it);
                     self.jump_helper(Helper::ExitAlign);
                 }

@@ -86,8 +86,13 @@ pub(super) enum Cold {
     },
     /// Load the target into ecx and look it up.
     Miss { label: DynamicLabel, target: Rm },
-    /// Alignment fault at the address in eax.
-    Align { label: DynamicLabel, pc: u32, it: u8 },
+    /// Alignment fault at the address in register `addr`.
+    Align {
+        label: DynamicLabel,
+        addr: u8,
+        pc: u32,
+        it: u8,
+    },
     /// An exclusive store with a closed monitor: a barrier all the same (see `opt::fences`), then on with ZF clear.
     MonitorMiss { label: DynamicLabel, back: DynamicLabel },
     /// FPSCR's modes have changed: on at `target` through the run loop.

@@ -149,29 +149,40 @@ impl Emitter<'_> {
     }
 
     fn check_align(&mut self, inst: &Inst) {
+        if self
+            .imm(inst.a)
+            .is_some_and(|k| k.wrapping_add(inst.imm) & inst.imm2 == 0)
+        {
+            return;
+        }
         self.pre_clobber(Flags::NONE);
         if self.opts.precise_flags {
             // The way out shows them.
             self.spill_flags(self.flags.eflags - self.flags.mem);
         }
-        self.take(RAX);
-        match self.imm(inst.a) {
-            Some(k) => self.asm.mov_ri(RAX, k.wrapping_add(inst.imm)),
-            None => {
-                let a = self.reg(inst.a);
-                if inst.imm == 0 {
-                    self.asm.mov_rr(RAX, a);
-                } else {
-                    self.asm.lea(RAX, Mem::at(a, inst.imm as i32));
-                }
+        let addr = match self.imm(inst.a) {
+            Some(k) => {
+                self.take(RAX);
+                self.asm.mov_ri(RAX, k.wrapping_add(inst.imm));
+                RAX
             }
-        }
-        dynasm!(self.asm.ops; .arch x64; test al, inst.imm2 as i8);
+            None if inst.imm == 0 => self.reg(inst.a),
+            None => {
+                self.take(RAX);
+                let a = self.reg(inst.a);
+                self.asm.lea(RAX, Mem::at(a, inst.imm as i32));
+                RAX
+            }
+        };
+        // test of the low byte
+        self.asm.op(Enc::new(0xf6).byte(), 0, Rm::Reg(addr));
+        self.asm.ops.push(inst.imm2 as u8);
         self.clobbered();
         let label = self.asm.new_label();
         self.asm.jcc(super::asm::Cc::Ne, label);
         self.cold.push(Cold::Align {
             label,
+            addr,
             pc: self.pc,
             it: self.it,
         });
