@@ -32,9 +32,8 @@ pub struct Block {
     pub dead: bool,
     /// Its jump table has been told of it.
     pub in_table: bool,
-    /// Floating-point traps settled in it at a stretch so far, and when the first was, in nanoseconds.
+    /// Invalid-operation traps settled in it so far.
     pub traps: u8,
-    pub traps_since: u64,
 }
 
 impl Block {
@@ -95,7 +94,6 @@ impl Blocks {
             dead: false,
             in_table: false,
             traps: 0,
-            traps_since: 0,
         });
         self.by_location.insert(location.pack(), id);
         BlockId(id)

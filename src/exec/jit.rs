@@ -100,7 +100,7 @@ impl Jit {
         }
         let fp = shared.cache.block(id).location.fp;
         match shared.cache.table(fp) {
-            Ok((form, base)) => thread.set_table(base, form, fp),
+            Ok((form, base)) => thread.set_table(base, form, fp, runtime.sentinel()),
             Err(e) => {
                 // Half a megabyte is refused. Another mode's table would lead to wrong code.
                 eprintln!("emu: no memory for a jump table: {e}");
@@ -281,29 +281,15 @@ impl Jit {
         })
     }
 
-    /// An instruction that may not leave the middle of an IT block by an exit (see `lift::intrinsic`).
+    /// An instruction that may not leave the middle of an IT block by an exit.
     fn in_it_block(&mut self, arg: u32) -> Next {
-        let state = self.state();
-        let size = if arg & intrinsic::SIZE4 != 0 { 4 } else { 2 };
-        let holds = interp::holds(
-            crate::cpu::cond::Cond::from_bits(u32::from(state.it >> 4)),
-            state.nzcv(),
-        );
-        if holds && arg & INTRINSIC_KIND != intrinsic::IT_SVC {
-            return Next::Event(Event::Undefined);
-        }
-        state.r[15] = state.r[15].wrapping_add(size);
-        state.it = interp::advance_it(state.it);
-        if holds {
-            Next::Event(Event::Syscall { imm: arg & 0xff })
-        } else {
-            Next::Find
+        match intrinsic::step(self.state(), arg) {
+            intrinsic::Step::Done => Next::Find,
+            intrinsic::Step::Svc(imm) => Next::Event(Event::Syscall { imm }),
+            intrinsic::Step::Undefined => Next::Event(Event::Undefined),
         }
     }
 }
-
-/// Bits of an intrinsic's argument that say its kind.
-const INTRINSIC_KIND: u32 = 0xff00_0000;
 
 /// SIGBUS, BUS_ADRALN.
 fn bus_alignment(addr: u32) -> Event {

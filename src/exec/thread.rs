@@ -207,11 +207,15 @@ impl Thread {
     }
 
     /// Makes the jump table of key `fp`, at `base`, the one of this thread's translated code: by gs, or by the state where
-    /// gs is the base of guest memory. Tables stay where they are for the life of the process.
-    pub fn set_table(&self, base: u64, form: Form, fp: FpKey) {
-        let (before, ..) = self.table.get();
+    /// gs is the base of guest memory. Tables stay where they are for the life of the process. Returns that wait on the
+    /// translation stack lead to blocks of the mode they were called in: another mode forgets them.
+    pub fn set_table(&self, base: u64, form: Form, fp: FpKey, sentinel: u64) {
+        let (before, _, key) = self.table.get();
         if before == base {
             return;
+        }
+        if before != 0 && key != fp {
+            self.reset_stack(sentinel);
         }
         let window = mem::space().base();
         if window != 0 {

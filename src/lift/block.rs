@@ -17,7 +17,7 @@ use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
 use crate::ir::ops::{Block, Flags, Inst, Trap, Value};
-use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Vfp, VfpArith, VfpHalf};
+use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Vfp, VfpArith, VfpHalf, VfpSys};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
 /// changes, so it does not follow branches farther than this.
@@ -380,6 +380,14 @@ impl Former<'_> {
                     false
                 }
                 Insn::Svc { imm } => self.trap_in_it(intrinsic::IT_SVC | imm & 0xff),
+                Insn::Barrier(_) | Insn::Hint(_) => self.trap_in_it(intrinsic::IT_NOP),
+                Insn::Coproc { .. } if system::is_isb(insn, self.lifter.ctx.features) => {
+                    self.trap_in_it(intrinsic::IT_NOP)
+                }
+                Insn::Vfp(Vfp::Msr {
+                    rt,
+                    reg: VfpSys::Fpscr,
+                }) => self.trap_in_it(intrinsic::IT_VMSR | u32::from(rt.0)),
                 _ => self.trap_in_it(intrinsic::IT_UNDEFINED),
             };
         }

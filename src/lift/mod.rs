@@ -16,6 +16,7 @@ mod clocks;
 pub mod decode;
 mod exclusive;
 pub mod flags;
+pub mod intrinsic;
 mod kuser;
 mod media;
 mod mem;
@@ -73,19 +74,6 @@ impl Context {
             clocks: Vec::new(),
         }
     }
-}
-
-/// `imm` of [`Trap::Intrinsic`]: an instruction that must leave the block in the middle of an IT block, where no exit
-/// can carry ITSTATE. The state is that before the instruction (ITSTATE in `CpuState::it`). The run loop tests the
-/// condition `it >> 4`; if it fails, it steps over the instruction: pc += size ([`intrinsic::SIZE4`]: 4, else 2) and
-/// [`block::advance_it`]; if it holds, it raises what the kind says (after stepping over it for an SVC).
-pub mod intrinsic {
-    /// SVC; bits 7-0 are its immediate.
-    pub const IT_SVC: u32 = 1 << 24;
-    /// Undefined instruction.
-    pub const IT_UNDEFINED: u32 = 2 << 24;
-    /// The instruction has four bytes.
-    pub const SIZE4: u32 = 1 << 16;
 }
 
 /// Where control goes after an instruction.

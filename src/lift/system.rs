@@ -61,6 +61,11 @@ pub(crate) fn coprocessor_ends(insn: &Insn, features: Features) -> bool {
     )
 }
 
+/// Whether a coprocessor access is the instruction barrier of ARMv6.
+pub(crate) fn is_isb(insn: &Insn, features: Features) -> bool {
+    cp15(insn, features) == Some(Cp15::Isb)
+}
+
 /// Whether UDF with this immediate is one of the breakpoints that the ARM kernel turns into SIGTRAP
 /// (arch/arm/kernel/ptrace.c: 0xe7f001f0 in A32, 0xde01 and 0xf7f0a000 in T32).
 fn is_udf_breakpoint(imm: u32, thumb: bool, size: u32) -> bool {
