@@ -297,15 +297,19 @@ fn run(ctx: &Context, r: &In, entry: u32, guest: &mut Guest) -> Out {
                     break;
                 }
                 Trap::Intrinsic => {
-                    let cond = emu::cpu::cond::Cond::from_bits(u32::from(state.it >> 4));
-                    if interp::holds(cond, state.nzcv()) {
-                        signal = 4;
-                        break;
+                    match intrinsic::step(&mut state, imm) {
+                        intrinsic::Step::Done => {}
+                        intrinsic::Step::Svc(_) => {
+                            fault = Some(SYSTEM_CALL);
+                            break;
+                        }
+                        intrinsic::Step::Undefined => {
+                            signal = 4;
+                            break;
+                        }
                     }
-                    let size = if imm & intrinsic::SIZE4 != 0 { 4 } else { 2 };
-                    state.it = lift::block::advance_it(state.it);
                     loc = Location {
-                        pc: state.r[15].wrapping_add(size),
+                        pc: state.r[15],
                         it: state.it,
                         ..loc
                     };

@@ -1,0 +1,377 @@
+//! The campaign: batch after batch is generated, executed under every emulator, compared and counted.
+
+use super::case::{self, Case};
+use super::compare::{Listing, difference, same};
+use super::coverage::Coverage;
+use super::desk::{Desk, INTERPRETER, Mismatch, Setting, fill_backgrounds};
+use super::exclude;
+use super::generate::{Generated, Generator, Isa};
+use super::interp;
+use super::layout::{ARENA_SIZE, BACKGROUNDS, BATCH_CODE, INPUTS, RING, SLOTS, STORES};
+use super::process::{Death, Guests};
+use super::results::{Distinct, Totals};
+use super::rows::Rows;
+use super::sequence::slot_address;
+use super::shrink::shrink;
+use emu::isa::generate::Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+/// What a campaign has found.
+pub struct Found {
+    /// As small as it got.
+    pub case: Case,
+    pub mismatch: Mismatch,
+    pub report: String,
+    /// The difference as it was first seen.
+    pub first: String,
+    pub seed: u64,
+    pub batch: u64,
+    pub slot: usize,
+}
+
+pub struct Campaign<'a> {
+    setting: &'a Setting,
+    rows: &'a Rows,
+    generator: Generator<'a>,
+    pub isa: Isa,
+    seed: u64,
+    /// One sequence in this many is also interpreted; 0: none.
+    pub interpret: u32,
+    guests: Guests,
+    desk: Option<Desk<'a>>,
+    backgrounds: Vec<Vec<u32>>,
+    pub totals: Totals,
+    pub distinct: Distinct,
+    pub coverage: Coverage,
+    /// Batches on their way: number in this process's ring, number in the campaign, what they hold.
+    under_way: VecDeque<(u32, u64, Vec<Generated>)>,
+    pub found: Vec<Found>,
+    /// How often each reason of `exclude` came up in this process.
+    pub excused: BTreeMap<&'static str, u64>,
+    /// Give up after so many.
+    pub enough: usize,
+}
+
+/// The random numbers of batch `number`.
+fn batch_rng(seed: u64, isa: Isa, number: u64) -> Rng {
+    let mut rng = Rng(seed ^ (isa as u64) << 56);
+    let mixed = rng.next_u64() ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Rng(Rng(mixed).next_u64())
+}
+
+impl<'a> Campaign<'a> {
+    /// # Errors
+    /// When the emulators cannot be started.
+    pub fn new(setting: &'a Setting, rows: &'a Rows, isa: Isa, seed: u64) -> io::Result<Campaign<'a>> {
+        let backgrounds: Vec<Vec<u32>> = (0..BACKGROUNDS).map(case::background).collect();
+        Ok(Campaign {
+            setting,
+            rows,
+            generator: Generator::new(rows, isa),
+            isa,
+            seed,
+            interpret: 0,
+            guests: Self::start(setting, &backgrounds)?,
+            desk: None,
+            backgrounds,
+            totals: Totals::default(),
+            distinct: Distinct::default(),
+            coverage: Coverage::new(rows),
+            under_way: VecDeque::new(),
+            found: Vec::new(),
+            excused: BTreeMap::new(),
+            enough: 8,
+        })
+    }
+
+    fn start(setting: &Setting, backgrounds: &[Vec<u32>]) -> io::Result<Guests> {
+        let mut guests = Guests::start(&setting.emulators(), &setting.program, setting.wide)?;
+        fill_backgrounds(&mut guests, backgrounds);
+        Ok(guests)
+    }
+
+    /// Runs batches until `cases` more have been executed, or enough has been found.
+    ///
+    /// # Errors
+    /// When the emulators cannot be started again.
+    pub fn run(&mut self, cases: u64) -> io::Result<()> {
+        let goal = self.totals.cases + cases;
+        let wanted = |c: &Self| c.totals.cases + ((c.under_way.len() * SLOTS * INPUTS) as u64) < goal;
+        while self.found.len() < self.enough && (wanted(self) || !self.under_way.is_empty()) {
+            if wanted(self) {
+                self.send();
+            }
+            // One may be written, one compared, while the others run.
+            while self.under_way.len() > if wanted(self) { RING - 1 } else { 0 } {
+                self.take()?;
+            }
+        }
+        self.under_way.clear();
+        Ok(())
+    }
+
+    /// Generates the next batch and hands it over.
+    fn send(&mut self) {
+        let number = self.totals.next;
+        let mut rng = batch_rng(self.seed, self.isa, number);
+        let in_ring = self.guests.next();
+        // The first batch of a process needs a fresh arena, too.
+        let code = (in_ring as u64 * u64::from(BATCH_CODE) % u64::from(ARENA_SIZE)) as u32;
+        let batch = self.guests.batch();
+        batch.slots = SLOTS as u32;
+        batch.guests = self.setting.at_turn(number);
+        batch.background = (number % BACKGROUNDS as u64) as u32;
+        batch.code = code;
+        let slots = batch.slot.iter_mut().enumerate();
+        let made = slots
+            .map(|(index, slot)| self.generator.fill(&mut rng, slot, code, index))
+            .collect();
+        self.guests.publish();
+        self.under_way.push_back((in_ring, number, made));
+        self.totals.next += 1;
+    }
+
+    /// Waits for the oldest batch and compares its outcomes.
+    fn take(&mut self) -> io::Result<()> {
+        let Some((in_ring, number, made)) = self.under_way.pop_front() else {
+            return Ok(());
+        };
+        if let Err(death) = self.guests.wait(in_ring) {
+            return self.died(death, in_ring, number, made);
+        }
+        self.totals.sequences += SLOTS as u64;
+        self.totals.cases += (SLOTS * INPUTS) as u64;
+        for (slot, generated) in made.iter().enumerate() {
+            let batch = self.guests.batch_at(in_ring);
+            let theirs = &self.guests.outputs(0, in_ring)[slot];
+            let endless = theirs.iter().filter(|o| o.signal == 27).count() as u64;
+            if endless > 0 {
+                *self.excused.entry("does not end, in both").or_default() += endless;
+            }
+            self.totals.faults += theirs.iter().filter(|o| o.signal != 0).count() as u64;
+            self.distinct.add(&batch.slot[slot].code);
+            let base = slot_address(batch.code, slot);
+            self.coverage
+                .add(generated, base, &batch.slot[slot].input, theirs);
+            self.compare(slot, &made, in_ring, number)?;
+        }
+        Ok(())
+    }
+
+    /// Compares the outcomes of one sequence.
+    fn compare(&mut self, slot: usize, made: &[Generated], in_ring: u32, number: u64) -> io::Result<()> {
+        let generated = &made[slot];
+        let flags = generated.flags;
+        let theirs = &self.guests.outputs(0, in_ring)[slot];
+        let batch = self.guests.batch_at(in_ring);
+        let listing = Listing {
+            code: &batch.slot[slot].code,
+            base: slot_address(batch.code, slot),
+            features: self.rows.features,
+            insns: &generated.insns,
+        };
+        let mut differs = None;
+        'executors: for index in (1..self.guests.len()).filter(|index| batch.guests >> index & 1 == 1) {
+            let ours = &self.guests.outputs(index, in_ring)[slot];
+            for (input, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                if same(ours, theirs, flags) {
+                    continue;
+                }
+                if let Some(reason) = exclude::excused(ours, theirs, &listing) {
+                    self.totals.excused += 1;
+                    *self.excused.entry(reason).or_default() += 1;
+                    if exclude::changes_code(&generated.insns) {
+                        continue 'executors;
+                    }
+                } else if let Some(what) =
+                    difference(ours, theirs, flags, self.setting.executors[index].exact, &listing)
+                {
+                    differs = Some(Mismatch {
+                        who: self.setting.executors[index].emulator.name.clone(),
+                        input,
+                        what,
+                        outputs: Some([*ours, *theirs]),
+                    });
+                    break 'executors;
+                }
+            }
+        }
+        let interpret = self.interpret != 0
+            && (number * SLOTS as u64 + slot as u64).is_multiple_of(u64::from(self.interpret));
+        if differs.is_none() && interpret {
+            let case = self.case(slot, generated, in_ring);
+            differs = self.interpreted(&case, slot, in_ring, &listing);
+        }
+        if let Some(mismatch) = differs {
+            let case = self.case(slot, generated, in_ring);
+            let others = self.others(slot, made, in_ring);
+            self.investigate(case, generated, mismatch, number, slot, others)?;
+        }
+        Ok(())
+    }
+
+    /// A difference between the interpreter and QEMU.
+    fn interpreted(&self, case: &Case, slot: usize, in_ring: u32, listing: &Listing<'_>) -> Option<Mismatch> {
+        let mismatch = |input, what, outputs| Mismatch {
+            who: "interpreter".into(),
+            input,
+            what,
+            outputs,
+        };
+        let found = match interp::run(&self.setting.context, case, &self.backgrounds) {
+            Ok(found) => found,
+            Err(what) => return Some(mismatch(0, what, None)),
+        };
+        let theirs = &self.guests.outputs(0, in_ring)[slot];
+        for (input, (ours, theirs)) in found.iter().zip(theirs).enumerate() {
+            if ours.stray {
+                // What it left in the code is unknown.
+                return None;
+            }
+            if exclude::excused(&ours.output, theirs, listing).is_some() {
+                if exclude::changes_code(listing.insns) {
+                    return None;
+                }
+            } else if let Some(what) = difference(&ours.output, theirs, case.flags, INTERPRETER, listing) {
+                return Some(mismatch(input, what, Some([ours.output, *theirs])));
+            }
+        }
+        None
+    }
+
+    /// All sequences that may have written to its code, inputs or outputs: the others of the batch, and batches that were
+    /// on their way when its outputs were read.
+    fn others(&self, slot: usize, made: &[Generated], in_ring: u32) -> Vec<Case> {
+        let here = made
+            .iter()
+            .enumerate()
+            .filter(|(s, _)| *s != slot)
+            .map(|(s, g)| self.case(s, g, in_ring));
+        let later = self.under_way.iter().flat_map(|(ring, _, made)| {
+            made.iter()
+                .enumerate()
+                .map(|(s, generated)| self.case(s, generated, *ring))
+        });
+        here.chain(later).collect()
+    }
+
+    /// A sequence of a batch by itself.
+    fn case(&self, slot: usize, generated: &Generated, in_ring: u32) -> Case {
+        let batch = self.guests.batch_at(in_ring);
+        let held = &batch.slot[slot];
+        Case {
+            code: held.code,
+            at: batch.code + (slot_address(0, slot) - slot_address(0, 0)),
+            background: batch.background as usize,
+            flags: generated.flags,
+            inputs: held.input.to_vec(),
+        }
+    }
+
+    /// Repeats a difference by itself, reduces and reports it.
+    fn investigate(
+        &mut self,
+        case: Case,
+        generated: &Generated,
+        first: Mismatch,
+        batch: u64,
+        slot: usize,
+        others: Vec<Case>,
+    ) -> io::Result<()> {
+        let mut desk = match self.desk.take() {
+            Some(desk) => desk,
+            None => Desk::new(self.setting)?,
+        };
+        let interpreter = first.who == "interpreter";
+        // Those who agree need not repeat it.
+        let who = self
+            .setting
+            .executors
+            .iter()
+            .position(|e| e.emulator.name == first.who)
+            .unwrap_or(0);
+        desk.taking_part = 1 | 1 << who;
+        let first_seen = format!("{}: {}", first.who, first.what);
+        let alone = Case {
+            inputs: vec![case.inputs[first.input]],
+            ..case.clone()
+        };
+        if desk.strays(&alone) {
+            self.totals.strays += 1;
+            self.desk = Some(desk);
+            return Ok(());
+        }
+        let (start, again) = match desk.check(&alone, interpreter)? {
+            Some(again) => (alone, Some(again)),
+            None => (case.clone(), desk.check(&case, interpreter)?),
+        };
+        if desk.strays(&start) || again.is_none() && others.iter().any(|case| desk.disturbs(case)) {
+            self.totals.strays += 1;
+            self.desk = Some(desk);
+            return Ok(());
+        }
+        self.totals.mismatches += 1;
+        let (smallest, mismatch) = match again {
+            None => (case, first),
+            Some(again) => {
+                // Where a guest ends, each step starts the emulators again.
+                let steps = if again.outputs.is_none() { 100 } else { 4000 };
+                let shared = std::cell::RefCell::new(desk);
+                let smallest = shrink(&start, Some(generated.sequence.clone()), steps, |case| {
+                    let mut desk = shared.borrow_mut();
+                    !desk.strays(case) && matches!(desk.check(case, interpreter), Ok(Some(_)))
+                });
+                desk = shared.into_inner();
+                let mismatch = desk.check(&smallest, interpreter)?.unwrap_or(again);
+                (smallest, mismatch)
+            }
+        };
+        let report = super::report::report(&mut desk, &smallest, &mismatch);
+        self.found.push(Found {
+            case: smallest,
+            mismatch,
+            report,
+            first: first_seen,
+            seed: self.seed,
+            batch,
+            slot,
+        });
+        self.desk = Some(desk);
+        Ok(())
+    }
+
+    /// A guest ended or hangs: that is a difference, too, unless it is QEMU that fails where memory is not the same
+    /// everywhere. The batch is left out, the rest of what is under way is done again.
+    fn died(&mut self, death: Death, in_ring: u32, number: u64, made: Vec<Generated>) -> io::Result<()> {
+        let qemu = death.guest == 0;
+        let mismatch = Mismatch {
+            who: self.setting.executors[death.guest].emulator.name.clone(),
+            input: death.input,
+            what: death.how,
+            outputs: None,
+        };
+        let case = self.case(death.slot, &made[death.slot], in_ring);
+        let others = self.others(death.slot, &made, in_ring);
+        let disturbed = |case: &Case| {
+            let found = interp::run(&self.setting.context, case, &self.backgrounds);
+            found.is_ok_and(|all| all.iter().any(|one| one.stray || one.disturbs))
+        };
+        if qemu && (disturbed(&case) || others.iter().any(disturbed)) {
+            self.totals.strays += 1;
+        } else {
+            self.investigate(case, &made[death.slot], mismatch, number, death.slot, others)?;
+        }
+        self.guests = Self::start(self.setting, &self.backgrounds)?;
+        self.totals.next = number + 1;
+        self.under_way.clear();
+        Ok(())
+    }
+
+    /// Rows of the campaign's instruction set that were executed less often than `quota`, or never faulted.
+    pub fn missing(&self, quota: u64) -> Vec<String> {
+        self.coverage.missing(self.rows, self.generator.focus(), quota)
+    }
+}
+
+const _: () = assert!(STORES != 0);

@@ -1,0 +1,497 @@
+//! Random sequences from the decoder's tables, and the states they start from.
+
+use super::compare::any_instructions;
+use super::exclude;
+use super::flow::Builder;
+use super::layout::{INPUTS, Input, STORES, Slot, VFP};
+use super::rows::{Group, Memory, Role, RowInfo, Rows, any, decode};
+use super::sequence::{Item, Sequence, slot_address};
+use super::values::{self, Lanes, one_in, pick};
+use emu::cpu::model::Features;
+use emu::isa::generate::{Rng, encoding};
+use emu::isa::insn::{Decoded, Insn, Reg, Vfp};
+use emu::lift::block::ends_block;
+
+/// What a campaign draws from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Isa {
+    A32,
+    T32,
+    Vfp,
+    Simd,
+    Mix,
+}
+
+/// Which rows sequences are made of.
+pub struct Pools {
+    /// By state: those that the campaign is about, and all others' worth having around them.
+    focus: [Vec<u16>; 2],
+    around: [Vec<u16>; 2],
+    /// Of both, the accesses to memory.
+    memory: [Vec<u16>; 2],
+}
+
+/// Registers of a sequence and what they are mostly used for.
+pub struct Plan {
+    pub bases: [u8; 3],
+    pub index: [u8; 2],
+    pub data: [u8; 5],
+    /// Vector registers' four-bit fields.
+    pub vector: [u8; 4],
+    /// Addresses and their offsets are multiples of this.
+    pub align: u32,
+    /// Few accesses to memory are to fail: faults take more time than anything else.
+    pub calm: bool,
+    /// The first base is to point to the read-only page now and then.
+    pub read_only: bool,
+    /// Registers that instructions now may not name at all, a bit each.
+    pub reserved: u16,
+}
+
+impl Plan {
+    fn new(rng: &mut Rng) -> Plan {
+        let mut low = [0u8, 1, 2, 3, 4, 5, 6, 7];
+        for i in (1..8).rev() {
+            low.swap(i, rng.below(i as u32 + 1) as usize);
+        }
+        let high = if one_in(rng, 2) {
+            [8, 9, 10, 14]
+        } else {
+            [10, 8, 9, 14]
+        };
+        let even = |rng: &mut Rng| 2 * rng.below(8) as u8;
+        Plan {
+            bases: [low[0], low[1], high[0]],
+            index: [low[2], high[1]],
+            data: [low[3], low[4], low[5], high[2], high[3]],
+            vector: [even(rng), even(rng), even(rng), rng.below(16) as u8],
+            align: pick(rng, &[8, 8, 8, 8, 4, 4, 2, 1]),
+            calm: rng.below(4) != 0,
+            read_only: false,
+            reserved: 0,
+        }
+    }
+
+    /// A register for a field of `width` bits.
+    fn register(&self, rng: &mut Rng, role: Role, width: u32) -> u32 {
+        let from: &[u8] = match (role, rng.below(100)) {
+            (Role::Base, 0..85) => &self.bases,
+            (Role::Base, 85..95) => &[13],
+            (Role::Base, _) if self.calm => &self.bases,
+            (Role::Index, 0..85) => &self.index,
+            (Role::Index, _) if self.calm => &self.index,
+            (Role::Data, 0..80) => &self.data,
+            (Role::Data, 80..82) => &[15],
+            // What is written there makes addresses of later instructions bad ones.
+            (Role::Data, 82..97) if self.calm => &self.data,
+            (Role::Data, 82..90) => &self.bases,
+            (Role::Data, 90..94) => &self.index,
+            _ => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+        };
+        for _ in 0..8 {
+            let n = u32::from(pick(rng, from));
+            if n >> width == 0 {
+                return n;
+            }
+        }
+        rng.below(1 << width.min(3))
+    }
+}
+
+/// A sequence, and what is known of it before it runs.
+pub struct Generated {
+    pub sequence: Sequence,
+    pub flags: u32,
+    /// Every instruction, and data that may become one.
+    pub insns: Vec<Insn>,
+    /// Instructions that are certain to be reached if none before faults: offset, index in `Rows::all`, condition.
+    pub certain: Vec<(u16, u16, u8)>,
+}
+
+pub struct Generator<'a> {
+    pub rows: &'a Rows,
+    pub isa: Isa,
+    pools: Pools,
+}
+
+impl<'a> Generator<'a> {
+    pub fn new(rows: &'a Rows, isa: Isa) -> Generator<'a> {
+        let mut pools = Pools {
+            focus: [Vec::new(), Vec::new()],
+            around: [Vec::new(), Vec::new()],
+            memory: [Vec::new(), Vec::new()],
+        };
+        for (place, info) in rows.all.iter().enumerate() {
+            let (place, state) = (place as u16, usize::from(info.thumb));
+            if info.branch || !Self::makes_any(info, rows) {
+                continue;
+            }
+            let wanted = match isa {
+                Isa::A32 => info.group == Group::Core && !info.thumb,
+                Isa::T32 => info.group == Group::Core && info.thumb,
+                Isa::Vfp => info.group == Group::Vfp,
+                Isa::Simd => info.group == Group::Simd,
+                Isa::Mix => true,
+            };
+            if wanted {
+                pools.focus[state].push(place);
+            }
+            if wanted || info.group == Group::Core {
+                pools.around[state].push(place);
+                if info.accesses() {
+                    pools.memory[state].push(place);
+                }
+            }
+        }
+        Generator { rows, isa, pools }
+    }
+
+    /// Whether the exclusions leave anything of the row.
+    fn makes_any(info: &RowInfo, rows: &Rows) -> bool {
+        let mut rng = Rng(7);
+        let plan = Plan::new(&mut rng);
+        (0..20).any(|_| instruction(info, rows, &plan, &mut rng, false).is_some())
+    }
+
+    /// Rows that the campaign is to exercise: indices in `Rows::all`.
+    pub fn focus(&self) -> impl Iterator<Item = u16> {
+        self.pools.focus.iter().flatten().copied()
+    }
+
+    /// The state a sequence starts in.
+    pub fn state(&self, rng: &mut Rng) -> bool {
+        match self.isa {
+            Isa::A32 => false,
+            Isa::T32 => true,
+            _ => one_in(rng, 2),
+        }
+    }
+
+    /// One instruction, mostly of the focus.
+    pub fn any_item(&self, rng: &mut Rng, plan: &Plan, thumb: bool, in_it: bool) -> (Item, u16) {
+        loop {
+            let state = usize::from(thumb);
+            let pool = match rng.below(10) {
+                0..6 if !self.pools.focus[state].is_empty() => &self.pools.focus[state],
+                6..8 => &self.pools.memory[state],
+                _ => &self.pools.around[state],
+            };
+            if let Some(item) = self.item_of(any(rng, self.rows, pool), rng, plan, in_it) {
+                return item;
+            }
+        }
+    }
+
+    /// An instruction of row `info`, with its index in `Rows::all`.
+    pub fn item_of(&self, info: &RowInfo, rng: &mut Rng, plan: &Plan, in_it: bool) -> Option<(Item, u16)> {
+        let word = instruction(info, self.rows, plan, rng, in_it)?;
+        let place = self.rows.place(info.thumb, info.index)?;
+        let mut item = Item::of(info.thumb, info.row.is_narrow(), word);
+        if self.rows.features.contains(Features::SHORT_VECTORS)
+            && let Ok(decoded) = decode(word, info.thumb, false, in_it, self.rows.features)
+            && let Insn::Vfp(Vfp::Msr { rt, .. }) = decoded.insn
+        {
+            item.code = without_vectors(rt, word, info.thumb)?;
+        }
+        Some((item, place))
+    }
+
+    /// One instruction of a random row of the focus, or `None` where the row is hard to please.
+    fn single(&self, rng: &mut Rng, plan: &Plan) -> Option<Sequence> {
+        let mut thumb = self.state(rng);
+        if self.pools.focus[usize::from(thumb)].is_empty() {
+            thumb = !thumb;
+        }
+        let info = any(rng, self.rows, &self.pools.focus[usize::from(thumb)]);
+        let (item, _) = self.item_of(info, rng, plan, false)?;
+        Some(Sequence {
+            items: vec![item, Item::exit(thumb)],
+        })
+    }
+
+    /// A sequence whose code will be at `base`.
+    pub fn sequence(&self, rng: &mut Rng, base: u32) -> (Sequence, Plan) {
+        loop {
+            let mut plan = Plan::new(rng);
+            let sequence = match rng.below(10) {
+                0..4 => self.single(rng, &plan),
+                4..8 => {
+                    let mut builder = Builder::new(self, self.state(rng));
+                    let count = 2 + rng.below(8);
+                    builder.run(rng, &plan, count);
+                    Some(builder.finish(rng, &mut plan))
+                }
+                _ => {
+                    let mut builder = Builder::new(self, self.state(rng));
+                    builder.sections(rng, &mut plan);
+                    Some(builder.finish(rng, &mut plan))
+                }
+            };
+            if let Some(sequence) = sequence.filter(|s| s.lay_out(base).is_some()) {
+                return (sequence, plan);
+            }
+        }
+    }
+
+    /// Fills in slot `index` of a batch whose code is at `code`.
+    pub fn fill(&self, rng: &mut Rng, slot: &mut Slot, code: u32, index: usize) -> Generated {
+        let base = slot_address(code, index);
+        let (sequence, plan) = self.sequence(rng, base);
+        let layout = sequence.lay_out(base).expect("it was laid out before");
+        let (mut flags, mut certain, mut sure, mut accesses) = (0, Vec::new(), true, false);
+        let (mut insns, mut leaves) = (Vec::new(), false);
+        for (item, at) in sequence.items.iter().zip(&layout.at) {
+            if item.data {
+                let word = layout.code[usize::from(*at) / 4];
+                insns.extend(any_instructions(&[word], self.rows.features));
+                continue;
+            }
+            for (offset, decoded) in instructions(item, &layout.halfwords(*at, item.code.len()), self.rows) {
+                insns.push(decoded.insn);
+                let Some(place) = self.rows.place(item.thumb, decoded.row) else {
+                    continue;
+                };
+                let info = &self.rows.all[place as usize];
+                if info.group != Group::Core {
+                    flags |= VFP;
+                }
+                if info.memory == Memory::Store {
+                    flags |= STORES;
+                }
+                accesses |= info.accesses();
+                leaves |= !item.pinned && ends_block(&decoded.insn, self.rows.features);
+                if sure {
+                    certain.push((at + offset, place, decoded.cond as u8));
+                }
+                // The branch itself is reached; what follows may not be, or not once only.
+                sure &= !info.branch && !may_leave(&decoded.insn);
+            }
+        }
+        if one_in(rng, 16) {
+            flags |= VFP | STORES;
+        }
+        slot.inputs = INPUTS as u32;
+        slot.flags = flags;
+        slot.words = layout.len / 4;
+        slot.code = layout.code;
+        let entry = base | u32::from(sequence.thumb());
+        inputs(rng, &plan, flags, accesses, entry, &mut slot.input);
+        if leaves {
+            // A jump to the last 64 KiB aborts qemu-arm.
+            let registers = slot
+                .input
+                .iter_mut()
+                .flat_map(|input| input.r[..15].iter_mut().enumerate());
+            let registers =
+                registers.filter(|(n, r)| **r >> 16 == 0xffff && !plan.index.contains(&(*n as u8)));
+            registers.for_each(|(_, r)| *r &= 0x7fff_ffff);
+        }
+        Generated {
+            sequence,
+            flags,
+            insns,
+            certain,
+        }
+    }
+}
+
+/// VMSR FPSCR behind BIC `rt`, `rt`, #0x370000: without LEN and STRIDE. Most of their values are UNPREDICTABLE with most
+/// operands; `tests/lift_flow.rs` has the others.
+fn without_vectors(rt: Reg, vmsr: u32, thumb: bool) -> Option<Vec<u16>> {
+    let n = u32::from(rt.0);
+    if n >= 13 {
+        return None;
+    }
+    let halves = |word: u32| [word as u16, (word >> 16) as u16];
+    let bic = 0x03c0_0837 | vmsr & 0xf000_0000 | n << 16 | n << 12;
+    Some(match thumb {
+        false => [halves(bic), halves(vmsr)].concat(),
+        true => vec![
+            0xf420 | n as u16,
+            0x105c | (n as u16) << 8,
+            (vmsr >> 16) as u16,
+            vmsr as u16,
+        ],
+    })
+}
+
+/// Whether `insn` may write the pc.
+fn may_leave(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Bx { .. } | Insn::Bxj { .. } | Insn::BlxReg { .. } | Insn::TableBranch { .. } | Insn::It { .. }
+    )
+}
+
+/// The instructions of an item whose code is `code` now, each with its offset in it.
+pub fn instructions(item: &Item, code: &[u16], rows: &Rows) -> Vec<(u16, Decoded)> {
+    let mut found = Vec::new();
+    let (mut at, mut in_it) = (0, 0);
+    while at < code.len() {
+        let first = u32::from(code[at]);
+        let second = u32::from(code.get(at + 1).copied().unwrap_or(0));
+        let wide = !item.thumb || emu::isa::t32::is_wide(first as u16, rows.features);
+        let word = match (item.thumb, wide) {
+            (false, _) => first | second << 16,
+            (true, true) => first << 16 | second,
+            (true, false) => first,
+        };
+        if let Ok(decoded) = decode(word, item.thumb, !wide, in_it > 0, rows.features) {
+            in_it = match decoded.insn {
+                Insn::It { mask, .. } => 4 - mask.trailing_zeros(),
+                _ => u32::saturating_sub(in_it, 1),
+            };
+            found.push((2 * at as u16, decoded));
+        }
+        at += if wide { 2 } else { 1 };
+        // What is left of the way out is its address.
+        if item.pinned {
+            break;
+        }
+    }
+    found
+}
+
+/// A value for a field that is no register.
+fn immediate(rng: &mut Rng, width: u32, align: u32) -> Option<u32> {
+    let ones = if width == 32 { u32::MAX } else { (1 << width) - 1 };
+    match rng.below(10) {
+        // As the random encoding has it.
+        0..4 => None,
+        4..6 => Some(rng.below(4)),
+        6 => Some(ones),
+        7 => Some(1 << rng.below(width)),
+        _ => Some(rng.next_u32() & ones & !(align - 1)),
+    }
+}
+
+/// An encoding of `info`'s row that is to be compared, if one is found soon.
+pub fn instruction(info: &RowInfo, rows: &Rows, plan: &Plan, rng: &mut Rng, in_it: bool) -> Option<u32> {
+    for _ in 0..12 {
+        let mut word = encoding(info.row, rng);
+        if info.row.conditional && rng.below(4) != 0 {
+            word = word & 0x0fff_ffff | 0xe000_0000;
+        }
+        let align = if info.accesses() { plan.align } else { 1 };
+        for field in &info.immediate {
+            let mut value = immediate(rng, field.width(), align).unwrap_or(field.get(word));
+            if info.accesses() && plan.calm {
+                value &= 0xff & !(align - 1);
+            }
+            word = field.set(word, value);
+        }
+        let mut names_pc = false;
+        for (field, role) in &info.core {
+            let n = plan.register(rng, *role, field.width());
+            names_pc |= n == 15;
+            word = field.set(word, n);
+        }
+        for field in &info.vector {
+            if rng.below(8) != 0 {
+                word = field.set(word, u32::from(pick(rng, &plan.vector)));
+            }
+        }
+        for field in &info.vector_bits {
+            word = field.set(word, u32::from(one_in(rng, 4)));
+        }
+        if let Some(field) = info.list {
+            let mut list = rng.next_u32() & rng.next_u32();
+            if !one_in(rng, 8) {
+                list &= 0x7fff;
+            }
+            word = field.set(word, list & !u32::from(plan.reserved));
+        }
+        let Ok(decoded) = decode(word, info.thumb, info.row.is_narrow(), in_it, rows.features) else {
+            continue;
+        };
+        if decoded.row != info.index || exclude::leave_out(&decoded.insn, word, info.thumb, names_pc) {
+            continue;
+        }
+        if plan.reserved != 0 {
+            let explicit = info
+                .core
+                .iter()
+                .any(|(field, _)| plan.reserved >> field.get(word) & 1 == 1);
+            if explicit || info.implicit && names_any(&decoded.insn, plan.reserved) {
+                continue;
+            }
+        }
+        return Some(word);
+    }
+    None
+}
+
+/// Whether `insn` names a register of the set `registers`.
+fn names_any(insn: &Insn, registers: u16) -> bool {
+    let text = format!("{insn:?}");
+    (0..16).any(|n| registers >> n & 1 == 1 && text.contains(&format!("Reg({n})")))
+}
+
+/// Random states.
+fn inputs(rng: &mut Rng, plan: &Plan, flags: u32, accesses: bool, entry: u32, inputs: &mut [Input; INPUTS]) {
+    // Modes change now and then, not with every input: a translation is made for each.
+    let mode = |rng: &mut Rng| if one_in(rng, 2) { 0 } else { rng.below(32) << 22 };
+    let modes = [mode(rng), mode(rng)];
+    let lanes = pick(
+        rng,
+        &[
+            Lanes::Any,
+            Lanes::Any,
+            Lanes::Single,
+            Lanes::Double,
+            Lanes::Integer,
+            Lanes::Half,
+        ],
+    );
+    let mut d = [0; 32];
+    if flags & VFP != 0 {
+        d = std::array::from_fn(|_| values::vector(rng, lanes));
+    }
+    for (i, input) in inputs.iter_mut().enumerate() {
+        for r in &mut input.r {
+            *r = values::word(rng);
+        }
+        if accesses {
+            for &base in &plan.bases {
+                input.r[base as usize] = match rng.below(16) {
+                    0 if !plan.calm => values::bad_address(rng),
+                    _ => values::address(rng, plan.align, plan.calm),
+                };
+            }
+            if plan.read_only && i % 4 == 0 {
+                input.r[plan.bases[0] as usize] = values::read_only(rng, plan.align);
+            }
+            for &index in &plan.index {
+                input.r[index as usize] = match rng.below(8) {
+                    0..5 => rng.below(64) * plan.align,
+                    7 if !plan.calm => values::word(rng),
+                    _ => (rng.below(32) * plan.align).wrapping_neg(),
+                };
+            }
+        }
+        input.r[13] = match rng.below(16) {
+            0 if !plan.calm => values::bad_address(rng) & !3,
+            _ => values::address(rng, if plan.align == 8 { 8 } else { 4 }, plan.calm),
+        };
+        input.r[15] = entry;
+        input.cpsr = rng.next_u32() & 0xf80f_0000;
+        input.fpscr = 0;
+        input.pad = [0; 2];
+        if flags & VFP == 0 {
+            continue;
+        }
+        input.fpscr = modes[i * 2 / INPUTS];
+        if one_in(rng, 8) {
+            // Flags, cumulative ones included.
+            input.fpscr |= rng.next_u32() & 0xf000_009f;
+        }
+        for (n, d) in d.iter_mut().enumerate() {
+            // The registers in use change, others less often.
+            if plan.vector.contains(&(n as u8 / 2)) || plan.vector.contains(&(n as u8 & 15)) || one_in(rng, 8)
+            {
+                *d = values::vector(rng, lanes);
+            }
+        }
+        input.d = d;
+    }
+}
