@@ -1,5 +1,6 @@
 //! `emu`: ARM Linux programs on x86-64 Linux.
 
+pub mod binfmt;
 pub mod cache;
 pub mod cli;
 pub mod confine;

@@ -1,6 +1,7 @@
 //! Command line entry point: from options to a guest process that runs.
 
-use emu::cli::{self, Config, EnvEdit, Found};
+use emu::cli::entry::{Entry, is_qemu_name};
+use emu::cli::{self, Config, EnvEdit, Found, Stop, qemu};
 use emu::cpu::model::Model;
 use emu::diag::{log, memory, stats};
 use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
@@ -23,7 +24,8 @@ const MAX_SCRIPTS: usize = 5;
 static MEMORY: memory::Allocator = memory::Allocator;
 
 fn main() {
-    let config = match Config::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
+    let entry = Entry::of_this_process();
+    let config = match command_line(entry) {
         Ok(config) => config,
         Err(stop) if stop.status == 0 => {
             let mut out = std::io::stdout().lock();
@@ -41,7 +43,7 @@ fn main() {
         fail(&format!("-D {}: {error}", file.display()), cli::EXIT_USAGE);
     }
     stats::set_count_execution(config.stats);
-    linux::exec::open_self();
+    linux::exec::open_self(entry.is_registered());
     let Some(model) = Model::by_name(&config.cpu) else {
         let known: Vec<_> = Model::names().collect();
         fail(
@@ -60,7 +62,40 @@ fn main() {
             cli::EXIT_USAGE,
         ),
     };
-    run(config, model, host)
+    run(config, entry, model, host)
+}
+
+/// Reads the command line as the one who wrote it meant it: the kernel for a registered machine's program, a tool that knows
+/// qemu-user, or a person.
+fn command_line(entry: Entry) -> Result<Config, Stop> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let name = args.first().cloned().unwrap_or_default();
+    // With privileges of the program's, its caller's environment decides nothing.
+    let var = |name: &str| std::env::var_os(name).filter(|_| !entry.secure);
+    let args = match (entry.is_registered(), is_qemu_name(&name)) {
+        (true, true) => entry.command_line(args, qemu::options_from_environment(&var)?),
+        (true, false) => entry.command_line(args, Vec::new()),
+        (false, true) => qemu::command_line(args, &var)?,
+        (false, false) => {
+            if args.get(1).is_some_and(|word| word == "binfmt") {
+                binfmt(&args[2..]);
+            }
+            args
+        }
+    };
+    Config::parse(args, &var)
+}
+
+/// `emu binfmt`: does it and ends.
+fn binfmt(args: &[OsString]) -> ! {
+    match emu::binfmt::run(args.iter().cloned()) {
+        Ok((text, status)) => {
+            let mut out = std::io::stdout().lock();
+            let _ = write!(out, "{text}").and_then(|()| out.flush());
+            std::process::exit(status)
+        }
+        Err((text, status)) => fail(&text, status),
+    }
 }
 
 /// A program that is ARM's, open, with the arguments it is to have.
@@ -71,7 +106,7 @@ struct Opened {
     argv: Vec<Vec<u8>>,
 }
 
-fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
+fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) -> ! {
     let env = environment(&config);
     let program = match config.reexec.filter(|&fd| fd >= 0) {
         Some(fd) => Opened {
@@ -79,7 +114,14 @@ fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
             path: PathBuf::from(&config.program),
             argv: config.argv().into_iter().map(OsStringExt::into_vec).collect(),
         },
-        None => open(&config, &env),
+        None => match entry.program {
+            Some(fd) => Opened {
+                file: linux::exec::take_program(fd),
+                path: PathBuf::from(&config.program),
+                argv: config.argv().into_iter().map(OsStringExt::into_vec).collect(),
+            },
+            None => open(&config, &env),
+        },
     };
     let exe = guest_exe(&config, &program);
     let image = load::Image {
@@ -121,7 +163,7 @@ fn run(config: Config, model: &'static Model, host: HostFeatures) -> ! {
             stack_size: config.stack_size.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             aslr: config.aslr,
             execfn: &execfn,
-            secure: false,
+            secure: entry.secure,
         },
     );
     let start = match loaded {

@@ -32,8 +32,9 @@ pub struct Block {
     pub dead: bool,
     /// Its jump table has been told of it.
     pub in_table: bool,
-    /// Invalid-operation traps settled in it so far.
+    /// Floating-point traps settled in it at a stretch so far, and when the first was, in nanoseconds.
     pub traps: u8,
+    pub traps_since: u64,
 }
 
 impl Block {
@@ -94,6 +95,7 @@ impl Blocks {
             dead: false,
             in_table: false,
             traps: 0,
+            traps_since: 0,
         });
         self.by_location.insert(location.pack(), id);
         BlockId(id)

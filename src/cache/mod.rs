@@ -40,8 +40,11 @@ const DEAD_BYTES_TOLERATED: usize = 1 << 20;
 /// Code up to which a child of fork gets a copy (some 0.2 us a page) instead of translating again.
 const COPIED_AT_FORK: usize = 1 << 20;
 
-/// Invalid-operation traps after which a block is translated again with calls instead of host instructions.
+/// Floating-point traps at a stretch after which a block is translated again with calls instead of host instructions,
+/// if they came so fast that hardly anything happened between them.
 pub const TRAPS_BEFORE_SOFT: u8 = 8;
+/// Nanoseconds for so many traps: each takes about 2 us, in which calls do some twenty operations.
+const FAST_TRAPS: u64 = TRAPS_BEFORE_SOFT as u64 * 4_000;
 
 /// The arena is full: retire and restart the cache, then translate again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -288,12 +291,19 @@ impl Cache {
         (block.dead && entry).then_some(block.location)
     }
 
-    /// Counts a settled invalid-operation trap in block `id`; after the eighth the block gives way to one that calls
-    /// the soft implementation.
-    pub fn count_trap(&mut self, id: BlockId) {
+    /// Counts a settled floating-point trap in block `id` at the time `now` in nanoseconds; after eight in quick
+    /// succession the block gives way to one that calls the soft implementation.
+    pub fn count_trap(&mut self, id: BlockId, now: u64) {
         let block = self.blocks.get_mut(id);
-        block.traps = block.traps.saturating_add(1);
-        if block.traps == TRAPS_BEFORE_SOFT {
+        if block.traps == 0 {
+            block.traps_since = now;
+        }
+        block.traps += 1;
+        if block.traps < TRAPS_BEFORE_SOFT {
+            return;
+        }
+        block.traps = 0;
+        if now.wrapping_sub(block.traps_since) < FAST_TRAPS && !block.dead {
             let key = block.location.pack();
             self.soft.insert(key, ());
             self.kill(id);

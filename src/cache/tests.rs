@@ -164,11 +164,15 @@ fn a_block_that_traps_often_gives_way_to_a_soft_one() {
     let mut cache = new_cache();
     let loc = Location::new(0x8000, false);
     let id = cache.insert(loc, &constant(1), &[]).unwrap();
-    for _ in 1..TRAPS_BEFORE_SOFT {
-        cache.count_trap(id);
+    // Seldom enough, and it stays as it is.
+    for i in 0..10 * u64::from(TRAPS_BEFORE_SOFT) {
+        cache.count_trap(id, i * 10_000);
+    }
+    for i in 1..u64::from(TRAPS_BEFORE_SOFT) {
+        cache.count_trap(id, 2_000_000 + i * 2_000);
     }
     assert!(!cache.is_soft(loc) && cache.find(loc).is_some());
-    cache.count_trap(id);
+    cache.count_trap(id, 2_020_000);
     assert!(cache.is_soft(loc) && cache.find(loc).is_none());
 }
 

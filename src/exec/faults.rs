@@ -207,11 +207,22 @@ pub fn floating_point(it: &mut Interrupted<'_>) -> bool {
         return false;
     }
     stats().fp_traps.add(1);
-    it.runtime.shared().cache.count_trap(id);
+    it.runtime.shared().cache.count_trap(id, nanoseconds());
     if it.thread.pending().load(Ordering::Relaxed) & PENDING_SIGNAL != 0 {
         it.leave_soon();
     }
     true
+}
+
+/// The time since some moment.
+fn nanoseconds() -> u64 {
+    // SAFETY: plain data.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: a timespec to write to; async-signal-safe.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    (now.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(now.tv_nsec as u64)
 }
 
 /// A fault that is nobody's but ours: one line, then the signal's own action once the handler returns.

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{ERESTARTSYS, Errno, SysResult};
@@ -25,6 +25,8 @@ use crate::mem::{GuestAddr, space};
 
 /// The emulator's own executable, open; -1 before [`open_self`].
 static SELF_FD: AtomicI32 = AtomicI32::new(-1);
+/// The kernel itself starts `emu` for ARM programs (binfmt_misc).
+static REGISTERED: AtomicBool = AtomicBool::new(false);
 /// The emulator's descriptors live here and above, away from those that guests use.
 const LOWEST_FD: i32 = 900;
 /// Interpreters of interpreters that the kernel follows.
@@ -36,8 +38,10 @@ const MAX_BLOCK: u64 = 6 << 20;
 const MIN_BLOCK: u64 = 131_072;
 
 /// Opens the emulator's executable, at start: as the descriptor it was executed by, if a guest's execve did that,
-/// else through /proc. Without either, execve of ARM programs fails with ENOENT later.
-pub fn open_self() {
+/// else through /proc. Without either, execve of ARM programs is left to the kernel where it has `registered` `emu` for
+/// them, and fails with ENOENT elsewhere.
+pub fn open_self(registered: bool) {
+    REGISTERED.store(registered, Ordering::Relaxed);
     let fd = descriptor_we_run_from().unwrap_or_else(|| {
         // SAFETY: a NUL-terminated path.
         let low = unsafe { libc::open(c"/proc/self/exe".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
@@ -176,6 +180,9 @@ fn prepare(
         match load::identify(&file).map_err(refused)? {
             Kind::Arm32 => {
                 check_program(process, &file)?;
+                if private_fd().is_none() && REGISTERED.load(Ordering::Relaxed) {
+                    return plan_native(dir, host_path, flags, argv, envp);
+                }
                 return plan_arm(ctx, file, &name, argv, envp);
             }
             Kind::X86_64 if seccomp::active(&ctx.task.seccomp) => {

@@ -1,5 +1,8 @@
 //! The command line: options, environment variables that act as options, and finding the program to run.
 
+pub mod entry;
+pub mod qemu;
+
 use crate::diag::log::Items;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::{OsStr, OsString};
@@ -19,6 +22,7 @@ pub const EXIT_NOT_FOUND: i32 = 127;
     name = "emu",
     version,
     disable_help_subcommand = true,
+    args_override_self = true,
     override_usage = "emu [OPTIONS] PROGRAM [ARGS...]"
 )]
 struct Options {
@@ -434,5 +438,4 @@ fn check_executable(host: &Path, guest: &Path) -> Result<(), LaunchError> {
 }
 
 #[cfg(test)]
-#[path = "cli_tests.rs"]
 mod tests;

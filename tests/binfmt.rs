@@ -1,0 +1,191 @@
+//! Registration with the kernel, in a user namespace's own table (Linux 6.7 and later), and the names of qemu-user.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const EMU: &str = env!("CARGO_BIN_EXE_emu");
+
+/// The guest, for ARM.
+fn guest() -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entered-arm");
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/linux/entered.c");
+        let status = Command::new("arm-linux-gnueabihf-gcc")
+            .args(["-O1", "-static", "-o"])
+            .args([&program, &source])
+            .status();
+        assert!(status.expect("Debian's gcc-arm-linux-gnueabihf").success());
+    });
+    program
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]]
+        .map(String::from_utf8_lossy)
+        .concat()
+}
+
+/// Runs `script` as root of a user namespace with a mount namespace of its own; `None` where its table of
+/// registrations cannot be had.
+fn in_namespace(script: &str) -> Option<String> {
+    let run = |script: &str| {
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "bash", "-c", script])
+            .output()
+            .expect("Debian's util-linux")
+    };
+    let table = run("mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc");
+    if !table.status.success() {
+        eprintln!("left out, no table in a user namespace: {}", text(&table));
+        return None;
+    }
+    let output = run(&format!("set -e; {script}"));
+    assert!(output.status.success(), "{script}: {}", text(&output));
+    Some(text(&output))
+}
+
+#[test]
+fn the_kernel_starts_emu() {
+    let program = guest();
+    let at = program.display();
+    let started = |argv: &str| format!("{argv} secure 0 execfd 0 descriptor 3\n");
+    for (flags, first) in [("POF", "other"), ("OF", "PATH"), ("P", "other"), ("", "PATH")] {
+        // The guest's own execve goes through emu, whatever the registration.
+        let script = format!(
+            "{EMU} binfmt install --flags '{flags}' >/dev/null
+             (exec -a other {at} again {at}) || [ $? = 7 ]"
+        );
+        let Some(output) = in_namespace(&script) else {
+            return;
+        };
+        let first = if first == "PATH" {
+            at.to_string()
+        } else {
+            first.into()
+        };
+        let want = started(&format!("[{first}][again][{at}]")) + &started("[zero][--strace]");
+        assert_eq!(output, want, "flags {flags:?}");
+    }
+}
+
+/// The fixed binary is there where its path is not; without /proc the kernel starts what the guest executes.
+#[test]
+fn in_a_chroot() {
+    let program = guest();
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("binfmt-root-{}", std::process::id()));
+    std::fs::create_dir_all(&root).expect("a root");
+    std::fs::copy(&program, root.join("guest")).expect("the guest in it");
+    let script = format!(
+        "{EMU} binfmt install >/dev/null; chroot {} /guest again /guest || [ $? = 7 ]",
+        root.display()
+    );
+    let output = in_namespace(&script);
+    std::fs::remove_dir_all(&root).expect("removed");
+    let Some(output) = output else { return };
+    let want = "[/guest][again][/guest] secure 0 execfd 0 descriptor 3\n[zero][--strace] secure 0 execfd 0 descriptor 3\n";
+    assert_eq!(output, want);
+}
+
+#[test]
+fn install_status_remove() {
+    let script = format!(
+        "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+         {EMU} binfmt status || echo none
+         {EMU} binfmt install
+         {EMU} binfmt status
+         {EMU} binfmt install --flags OF
+         cat /proc/sys/fs/binfmt_misc/qemu-arm
+         echo -1 >/proc/sys/fs/binfmt_misc/qemu-arm
+         {EMU} binfmt install --interpreter /bin/true --name qemu-arm
+         {EMU} binfmt status || echo not ours
+         {EMU} binfmt install || echo taken
+         {EMU} binfmt remove || echo foreign
+         {EMU} binfmt install --replace
+         {EMU} binfmt remove
+         {EMU} binfmt remove
+         ls /proc/sys/fs/binfmt_misc"
+    );
+    let Some(output) = in_namespace(&script) else {
+        return;
+    };
+    // Standard error comes last.
+    let want = format!(
+        "nothing is registered for ARM programs\nnone\n\
+         qemu-arm: ARM programs run with {EMU} (flags POF)\n\
+         qemu-arm: enabled, {EMU} (this emu), flags POF\n\
+         qemu-arm: ARM programs run with {EMU} (flags OF)\n\
+         enabled\ninterpreter {EMU}\nflags: OF\noffset 0\n\
+         magic 7f454c4601010100000000000000000002002800\nmask ffffffffffffff00fffffffffffffffffeffffff\n\
+         qemu-arm: ARM programs run with /bin/true (flags POF)\n\
+         qemu-arm: enabled, /bin/true, flags POF\nnot ours\ntaken\nforeign\n\
+         qemu-arm: ARM programs run with {EMU} (flags POF)\n\
+         qemu-arm: removed\nqemu-arm: not registered\nregister\nstatus\n\
+         emu: binfmt: qemu-arm is registered for /bin/true already; --replace takes it over, --name registers beside it\n\
+         emu: binfmt: qemu-arm belongs to /bin/true, not to emu; --name says which registration is meant\n"
+    );
+    assert_eq!(output, want);
+}
+
+#[test]
+fn files_for_packages() {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("binfmt-files-{}", std::process::id()));
+    let emu = |action: &str| {
+        let output = Command::new(EMU)
+            .args(["binfmt", action, "--root"])
+            .arg(&root)
+            .args(if action == "install" {
+                &["--interpreter", "/usr/bin/emu"][..]
+            } else {
+                &[]
+            })
+            .output()
+            .expect("emu starts");
+        assert!(output.status.success(), "{}", text(&output));
+    };
+    emu("install");
+    let read = |name: &str| std::fs::read_to_string(root.join(name));
+    let systemd = read("etc/binfmt.d/qemu-arm.conf").expect("systemd's file");
+    assert!(systemd.starts_with(":qemu-arm:M::\\x7f") && systemd.ends_with(":/usr/bin/emu:POF\n"));
+    let debian = read("usr/share/binfmts/qemu-arm").expect("Debian's file");
+    assert!(debian.contains("\ninterpreter /usr/bin/emu\n") && debian.contains("\nfix_binary yes\n"));
+    emu("remove");
+    assert!(read("etc/binfmt.d/qemu-arm.conf").is_err() && read("usr/share/binfmts/qemu-arm").is_err());
+    std::fs::remove_dir_all(&root).expect("removed");
+}
+
+#[test]
+fn under_names_of_qemu() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("qemu-names-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let program = guest();
+    for name in ["qemu-arm", "qemu-arm-static", "buildkit-qemu-arm"] {
+        let link = dir.join(name);
+        symlink(EMU, &link).expect("a link");
+        let output = Command::new(&link)
+            .args(["-cpu", "cortex-a15", "-0", "zero", "-E", "A=1,B=2"])
+            .arg(&program)
+            .arg("-strace")
+            .output()
+            .expect("emu starts");
+        assert_eq!(output.status.code(), Some(7));
+        assert_eq!(
+            text(&output),
+            "[zero][-strace] secure 0 execfd 0 descriptor 3\n",
+            "{name}"
+        );
+        let output = Command::new(&link)
+            .args(["-g", "1234"])
+            .arg(&program)
+            .output()
+            .expect("emu starts");
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            text(&output),
+            "emu: -g is not supported: there is no debugger stub yet\n",
+            "{name}"
+        );
+    }
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
