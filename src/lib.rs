@@ -6,6 +6,7 @@ pub mod cli;
 pub mod confine;
 pub mod cpu;
 pub mod diag;
+pub mod doctor;
 pub mod exec;
 pub mod ir;
 pub mod isa;

@@ -76,12 +76,11 @@ fn command_line(entry: Entry) -> Result<Config, Stop> {
         (true, true) => entry.command_line(args, qemu::options_from_environment(&var)?),
         (true, false) => entry.command_line(args, Vec::new()),
         (false, true) => qemu::command_line(args, &var)?,
-        (false, false) => {
-            if args.get(1).is_some_and(|word| word == "binfmt") {
-                binfmt(&args[2..]);
-            }
-            args
-        }
+        (false, false) => match args.get(1).and_then(|word| word.to_str()) {
+            Some("binfmt") => binfmt(&args[2..]),
+            Some("doctor") if args.len() == 2 => doctor(),
+            _ => args,
+        },
     };
     Config::parse(args, &var)
 }
@@ -96,6 +95,14 @@ fn binfmt(args: &[OsString]) -> ! {
         }
         Err((text, status)) => fail(&text, status),
     }
+}
+
+/// `emu doctor`: reports and ends.
+fn doctor() -> ! {
+    let (text, runs) = emu::doctor::report();
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+    std::process::exit(i32::from(!runs))
 }
 
 /// A program that is ARM's, open, with the arguments it is to have.

@@ -255,3 +255,20 @@ fn limits_of_the_shell() {
         );
     }
 }
+
+/// A host on which these tests run can run programs; one line for each finding.
+#[test]
+fn doctor() {
+    let output = emu(&["doctor"]);
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(
+        report
+            .lines()
+            .all(|l| l.starts_with("ok  ") || l.starts_with("less")),
+        "{report}"
+    );
+    // A program of that name is still one, with its path or with arguments.
+    refused(&["./doctor"], 127, "no such file");
+    refused(&["doctor", "x"], 127, "not found");
+}

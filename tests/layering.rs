@@ -21,7 +21,7 @@ const fn room(name: &'static str, may_use: &'static [&'static str], may_be_unsaf
 /// `cpu` (state, model, conditions) is common vocabulary and not listed. A path such as `exec::machine` allows
 /// that part of a room only.
 #[rustfmt::skip]
-const ROOMS: [Room; 17] = [
+const ROOMS: [Room; 18] = [
     room("cpu",     &[], false),
     room("isa",     &[], false),
     room("softfp",  &[], false),
@@ -38,6 +38,7 @@ const ROOMS: [Room; 17] = [
     room("diag",    &[], true),
     room("cli",     &["diag"], true),
     room("binfmt",  &[], true),
+    room("doctor",  &["binfmt", "exec"], true),
     // Wiring: the library's root names the rooms, the binary joins them.
     room("main",    &[], true),
 ];

@@ -23,7 +23,7 @@ pub const EXIT_NOT_FOUND: i32 = 127;
     version,
     disable_help_subcommand = true,
     args_override_self = true,
-    override_usage = "emu [OPTIONS] PROGRAM [ARGS...]"
+    override_usage = "emu [OPTIONS] PROGRAM [ARGS...]\n       emu binfmt install|remove|status\n       emu doctor"
 )]
 struct Options {
     /// Look up the interpreter, libraries and absolute paths in DIR first [env: EMU_LD_PREFIX, QEMU_LD_PREFIX]
