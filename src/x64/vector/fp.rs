@@ -115,9 +115,9 @@ impl Emitter<'_> {
         if self.is_wide(v) {
             return self.t1(MOVQ, Rm::Reg(x));
         }
-        // Nothing depends on what is there.
+        // Nothing depends on what is there. A spill slot keeps what it has, and may be loaded from again.
         self.asm.op(MOVQ, x, Rm::Reg(x));
-        self.upper_zero[v.index()] = true;
+        self.upper_zero[v.index()] = self.places[v.index()].spill == NOWHERE;
         x
     }
 
