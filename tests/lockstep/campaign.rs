@@ -352,14 +352,16 @@ impl<'a> Campaign<'a> {
             outputs: None,
         };
         let case = self.case(death.slot, &made[death.slot], in_ring);
-        let others = self.others(death.slot, &made, in_ring);
         let disturbed = |case: &Case| {
             let found = interp::run(&self.setting.context, case, &self.backgrounds);
             found.is_ok_and(|all| all.iter().any(|one| one.stray || one.disturbs))
         };
-        if qemu && (disturbed(&case) || others.iter().any(disturbed)) {
+        // The sequence at which QEMU ended is the likely one, and interpreting them all takes a second.
+        let others = || self.others(death.slot, &made, in_ring);
+        if qemu && (disturbed(&case) || others().iter().any(disturbed)) {
             self.totals.strays += 1;
         } else {
+            let others = others();
             self.investigate(case, &made[death.slot], mismatch, number, death.slot, others)?;
         }
         self.guests = Self::start(self.setting, &self.backgrounds)?;

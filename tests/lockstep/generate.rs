@@ -65,8 +65,8 @@ impl Plan {
             index: [low[2], high[1]],
             data: [low[3], low[4], low[5], high[2], high[3]],
             vector: [even(rng), even(rng), even(rng), rng.below(16) as u8],
-            align: pick(rng, &[8, 8, 8, 8, 4, 4, 2, 1]),
-            calm: rng.below(4) != 0,
+            align: pick(rng, &[8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 2, 1]),
+            calm: rng.below(8) != 0,
             read_only: false,
             reserved: 0,
         }
@@ -217,7 +217,8 @@ impl<'a> Generator<'a> {
                 0..4 => self.single(rng, &plan),
                 4..8 => {
                     let mut builder = Builder::new(self, self.state(rng));
-                    let count = 2 + rng.below(8);
+                    let most = if one_in(rng, 16) { 39 } else { 8 };
+                    let count = 2 + rng.below(most);
                     builder.run(rng, &plan, count);
                     Some(builder.finish(rng, &mut plan))
                 }
