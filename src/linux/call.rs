@@ -80,16 +80,80 @@ fn run(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> Sysc
     match row.handler {
         Handler::Pass(host) => pass(ctx, row, host, args, false).into(),
         Handler::Block(host) => pass(ctx, row, host, args, true).into(),
-        Handler::Call(f) => match check_arguments(ctx, row, args) {
-            Ok(()) => f(ctx, args).into(),
-            Err(e) => Err(e).into(),
-        },
+        Handler::Call(f) => {
+            let result = check_arguments(ctx, row, args).and_then(|()| f(ctx, args));
+            match result {
+                Err(Errno::EFAULT) => Err(descriptor_error(row, args).unwrap_or(Errno::EFAULT)).into(),
+                result => result.into(),
+            }
+        }
         Handler::Control(f) => f(ctx, args),
         Handler::None => {
             strace::unimplemented(row, args);
             Err(Errno::ENOSYS).into()
         }
     }
+}
+
+/// Calls that follow a pointer before they look at the descriptor.
+const POINTER_FIRST: [&str; 19] = [
+    "epoll_ctl",
+    "epoll_pwait2",
+    "mq_getsetattr",
+    "mq_notify",
+    "mq_timedreceive",
+    "mq_timedreceive_time64",
+    "mq_timedsend",
+    "mq_timedsend_time64",
+    "open_by_handle_at",
+    "recv",
+    "recvfrom",
+    "recvmmsg",
+    "recvmmsg_time64",
+    "send",
+    "sendfile",
+    "sendfile64",
+    "sendto",
+    "timerfd_settime",
+    "timerfd_settime64",
+];
+/// Calls that look whether the descriptor is a socket's before they follow a pointer.
+const SOCKET_FIRST: [&str; 10] = [
+    "accept",
+    "accept4",
+    "bind",
+    "connect",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "recvmsg",
+    "sendmsg",
+    "setsockopt",
+];
+
+/// What is wrong with a call's descriptors, which the kernel mostly says before EFAULT.
+#[cold]
+fn descriptor_error(row: &Row, args: &[u32; 6]) -> Option<Errno> {
+    if POINTER_FIRST.contains(&row.name) {
+        return None;
+    }
+    let mut word = 0;
+    for &arg in row.args {
+        let fd = args[word] as i32;
+        word += arg.words();
+        // SAFETY: asks for a flag, no pointers.
+        if matches!(arg, Arg::Fd) && unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+            return Some(Errno::EBADF);
+        }
+    }
+    if !SOCKET_FIRST.contains(&row.name) {
+        return None;
+    }
+    let (mut kind, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+    let (option, value) = (libc::SO_TYPE, (&raw mut kind).cast());
+    // SAFETY: value and length live over the call.
+    let answer = unsafe { libc::getsockopt(args[0] as i32, libc::SOL_SOCKET, option, value, &mut len) };
+    (answer < 0).then(Errno::last)
 }
 
 /// Bytes that a pointer argument spans, if the row tells, and whether the call writes them.

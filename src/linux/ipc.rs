@@ -104,12 +104,26 @@ pub fn semtimedop_time64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResul
 }
 
 /// msgsnd: the type before the text is a long, so the message is built anew.
+/// Bytes of the longest message, as far as can be told.
+fn longest_message() -> u32 {
+    let setting = std::fs::read_to_string("/proc/sys/kernel/msgmax");
+    setting
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(8192)
+}
+
 pub fn msgsnd(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     if (a[2] as i32) < 0 {
         return Err(Errno::EINVAL);
     }
     let kind: i32 = guest::get(a[1])?;
-    let text = guest::get_vec(a[1].wrapping_add(4), a[2] as usize)?;
+    let text = match guest::get_vec(a[1].wrapping_add(4), a[2] as usize) {
+        Ok(text) => text,
+        // The kernel refuses type and size before it reads the text.
+        Err(_) if kind < 1 || a[2] > longest_message() => return Err(Errno::EINVAL),
+        Err(e) => return Err(e),
+    };
     let mut message = i64::from(kind).to_le_bytes().to_vec();
     message.extend_from_slice(&text);
     let args = [signed(a[0]), message.as_ptr() as u64, a[2].into(), a[3].into()];

@@ -9,6 +9,7 @@ const PAGE_MASK: u32 = PAGE_SIZE - 1;
 /// Protection bits that name no page permission on ARM: PROT_SEM, and PROT_GROWSDOWN and PROT_GROWSUP of mprotect.
 const PROT_SEM: u32 = 8;
 const PROT_GROWS: u32 = 0x0300_0000;
+const MAP_HUGETLB: u32 = libc::MAP_HUGETLB as u32;
 const PROT_GROWSDOWN: u32 = 0x0100_0000;
 
 /// PROT_* as the guest gives it; bits that the kernel ignores are dropped.
@@ -36,7 +37,7 @@ fn map(addr: u32, len: u32, bits: u32, flags: u32, fd: u32, offset: u64) -> SysR
 pub fn sys_mmap2(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     let [addr, len, bits, flags, fd, pages] = *args;
     // Page numbers of a file have 32 bits (do_mmap, file_mmap_ok).
-    if pages.checked_add(len.div_ceil(PAGE_SIZE)).is_none() && len != 0 {
+    if pages.checked_add(len.div_ceil(PAGE_SIZE)).is_none() && len != 0 && flags & MAP_HUGETLB == 0 {
         return Err(Errno(libc::EOVERFLOW));
     }
     map(
@@ -214,13 +215,16 @@ fn process_vm(args: &[u32; 6], write: bool) -> SysResult {
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
+    let local = read_iovec(local, local_count)?;
+    if local.iter().all(|part| part.1 == 0) {
+        return Ok(0);
+    }
     // SAFETY: getpid has no preconditions.
     if pid as i32 != unsafe { libc::getpid() } {
         // SAFETY: signal 0 only asks whether the process is there.
         let missing = unsafe { libc::kill(pid as i32, 0) } != 0 && Errno::last() == Errno::ESRCH;
         return Err(if missing { Errno::ESRCH } else { Errno::EPERM });
     }
-    let local = read_iovec(local, local_count)?;
     let remote = read_iovec(remote, remote_count)?;
     let (mut from, to) = if write { (local, remote) } else { (remote, local) };
     let mut done = 0u32;

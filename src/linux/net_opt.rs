@@ -53,7 +53,15 @@ pub fn setsockopt(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     if (len as i32) < 0 {
         return Err(Errno::EINVAL);
     }
-    match form(a[1], a[2]) {
+    let form = form(a[1], a[2]);
+    if a[1] == SOL_SOCKET && matches!(form, Form::Timeval | Form::Filter) {
+        // The kernel first reads every option of this level as an int.
+        if (len as usize) < size_of::<i32>() {
+            return Err(Errno::EINVAL);
+        }
+        guest::get::<i32>(value)?;
+    }
+    match form {
         Form::Same => set(a, guest::src(value, len)?, len.into()),
         Form::Timeval => {
             if (len as usize) < size_of::<Timeval32>() {

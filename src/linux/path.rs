@@ -155,11 +155,11 @@ pub fn readlinkat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 }
 
 fn read_link(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, buf: u32, len: u32) -> SysResult {
+    if (len as i32) <= 0 {
+        return Err(Errno::EINVAL);
+    }
     let bytes = guest::path(path)?;
     if proc::is_own(&bytes) == Some(b"exe") {
-        if (len as i32) <= 0 {
-            return Err(Errno::EINVAL);
-        }
         let exe = &ctx.process.image.exe;
         let n = exe.len().min(len as usize);
         guest::put_bytes(buf, &exe[..n])?;

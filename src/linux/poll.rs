@@ -4,6 +4,7 @@ use super::abi::net::{EpollEvent, SigsetArg};
 use super::abi::time::{Timespec32, Timespec64, Timeval32};
 use super::call::{SyscallContext, host, host_blocking, signed};
 use super::errno::{Errno, SysResult};
+use super::process::Process;
 use super::signal::calls::with_mask;
 use super::signal::set::SigSet;
 use super::{guest, raw};
@@ -115,6 +116,20 @@ impl FdSet {
         })
     }
 
+    /// Leaves in the set what `keep` says.
+    fn retain(&mut self, keep: impl Fn(i32) -> bool) {
+        for (first, word) in (0..).step_by(64).zip(&mut self.words) {
+            let mut bits = *word;
+            while bits != 0 {
+                let bit = bits.trailing_zeros() as i32;
+                bits &= bits - 1;
+                if !keep(first + bit) {
+                    *word &= !(1 << bit);
+                }
+            }
+        }
+    }
+
     fn as_arg(&mut self) -> u64 {
         if self.addr == 0 {
             0
@@ -133,7 +148,11 @@ impl FdSet {
 }
 
 /// The common part of the select family: `call` gets the number of descriptors and the three sets.
-fn select_sets(a: &[u32; 6], call: impl FnOnce([u64; 4]) -> Result<u64, Errno>) -> SysResult {
+fn select_sets(
+    process: &Process,
+    a: &[u32; 6],
+    call: impl FnOnce([u64; 4]) -> Result<u64, Errno>,
+) -> SysResult {
     if (a[0] as i32) < 0 {
         return Err(Errno::EINVAL);
     }
@@ -143,6 +162,10 @@ fn select_sets(a: &[u32; 6], call: impl FnOnce([u64; 4]) -> Result<u64, Errno>) 
         FdSet::get(a[2], count)?,
         FdSet::get(a[3], count)?,
     ];
+    // The emulator's own descriptors lie beyond the table of a guest that has not so many: not looked at.
+    for set in &mut sets {
+        set.retain(|fd| !super::fs::is_hidden(process, fd));
+    }
     let [r, w, e] = &mut sets;
     let n = call([count.into(), r.as_arg(), w.as_arg(), e.as_arg()])?;
     sets.iter().try_for_each(FdSet::put)?;
@@ -153,7 +176,7 @@ fn select_sets(a: &[u32; 6], call: impl FnOnce([u64; 4]) -> Result<u64, Errno>) 
 pub fn select(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let mut time: Option<libc::timeval> = guest::get_opt::<Timeval32>(a[4])?.map(Into::into);
     let limit = pointer(&mut time);
-    let result = select_sets(a, |[n, r, w, e]| {
+    let result = select_sets(ctx.process, a, |[n, r, w, e]| {
         // SAFETY: sets and time limit live over the call.
         unsafe { host_blocking(ctx, libc::SYS_select, &[n, r, w, e, limit]) }
     });
@@ -171,7 +194,7 @@ fn pselect_form(ctx: &mut SyscallContext<'_>, a: &[u32; 6], form: TimeForm) -> S
     };
     let mut time = get_time(a[4], form)?;
     let limit = pointer(&mut time);
-    let result = select_sets(a, |[n, r, w, e]| {
+    let result = select_sets(ctx.process, a, |[n, r, w, e]| {
         masked(ctx, mask, |ctx, set| {
             let with_size = [set, SIGSET_SIZE.into()];
             let args = [n, r, w, e, limit, with_size.as_ptr() as u64];

@@ -8,7 +8,7 @@ use std::os::fd::{FromRawFd, IntoRawFd};
 use super::call::{SyscallContext, host};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc_cpu};
+use super::{guest, proc_cpu, proc_status};
 use crate::mem::{MapEntry, Prot, space};
 
 /// The entry's name where a path is one of the caller's own process or thread: `maps` of /proc/self/maps,
@@ -56,6 +56,11 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
                 Some(text) => text.into_bytes(),
                 None => return Some(Err(Errno::ENOENT)),
             },
+            b"status" => match proc_status::status(ctx, path) {
+                Some(text) => text.into_bytes(),
+                None => return Some(Err(Errno::ENOENT)),
+            },
+            b"personality" => format!("{:08x}\n", ctx.task.personality).into_bytes(),
             b"statm" => match statm() {
                 Some(text) => text.into_bytes(),
                 None => return Some(Err(Errno::ENOENT)),

@@ -67,6 +67,9 @@ pub fn sched_rr_get_interval_time64(_ctx: &mut SyscallContext<'_>, a: &[u32; 6])
 
 /// sched_setattr: the structure begins with its own size.
 pub fn sched_setattr(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if a[1] == 0 || (a[0] as i32) < 0 || a[2] != 0 {
+        return Err(Errno::EINVAL);
+    }
     let size: u32 = guest::get(a[1])?;
     let attr = guest::dst(a[1], size.clamp(4, 4096))?;
     // SAFETY: a checked range of the guest's window.

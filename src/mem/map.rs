@@ -384,11 +384,15 @@ impl Space {
         let prot = self.implied(prot);
         let mut state = self.lock();
         let start = if addr == 0 {
+            if flags & libc::SHM_REMAP != 0 {
+                return Err(libc::EINVAL);
+            }
             self.find_free(&state, count, ATTACH_ALIGN).ok_or(libc::ENOMEM)?
         } else {
             let page = addr >> PAGE_SHIFT;
             let start = match flags & libc::SHM_RND {
-                0 if !aligned(addr) => return Err(libc::EINVAL),
+                // ARM enforces SHMLBA.
+                0 if !aligned(addr) || !page.is_multiple_of(ATTACH_ALIGN) => return Err(libc::EINVAL),
                 0 => page,
                 _ => page - page % ATTACH_ALIGN,
             };

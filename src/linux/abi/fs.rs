@@ -255,8 +255,12 @@ impl Flock {
         }
     }
 
-    /// As fs/fcntl.c fixup_compat_flock: a start that does not fit is EOVERFLOW, a length is clamped.
+    /// As fs/locks.c posix_lock_to_flock on a 32-bit kernel: a start or an end that does not fit is EOVERFLOW.
     pub fn from_64(f: &Flock64) -> Result<Flock, Errno> {
+        // The end of a lock to the end of the file, length 0, may lie anywhere.
+        if f.l_len > 0 && f.l_start + (f.l_len - 1) > i32::MAX.into() {
+            return Err(Errno::EOVERFLOW);
+        }
         Ok(Flock {
             l_type: f.l_type,
             l_whence: f.l_whence,

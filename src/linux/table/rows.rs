@@ -279,7 +279,7 @@ pub static ROWS: &[Row] = &[
     row("recv",                         291, NO,  &[Fd, OutBuf(2), Len, Flags(&MSG)], Call(net::recv), Full),
     row("recvfrom",                     292, 207, &[Fd, OutBuf(2), Len, Flags(&MSG), Ptr, Ptr], Call(net::recvfrom), Full),
     row("shutdown",                     293, 210, &[Fd, Flags(&SHUT)], Pass(libc::SYS_shutdown), Full),
-    row("setsockopt",                   294, 208, &[Fd, Flags(&SOL), Int, Buf(4), Len], Call(net_opt::setsockopt), Full),
+    row("setsockopt",                   294, 208, &[Fd, Flags(&SOL), Int, Ptr, Len], Call(net_opt::setsockopt), Full),
     row("getsockopt",                   295, 209, &[Fd, Flags(&SOL), Int, Ptr, Ptr], Call(net_opt::getsockopt), Full),
     row("sendmsg",                      296, 211, &[Fd, In(28), Flags(&MSG)], Call(net_msg::sendmsg), Full),
     row("recvmsg",                      297, 212, &[Fd, In(28), Flags(&MSG)], Call(net_msg::recvmsg), Full),
