@@ -139,6 +139,10 @@ impl Space {
     /// Sets up the window, once for each process (a child of fork keeps its copy). Later calls return the same space.
     pub fn init(config: &SpaceConfig) -> Result<&'static Space, InitError> {
         static STARTING: Mutex<()> = Mutex::new(());
+        // Without the lock first: a child of fork must not wait for one that another thread of its parent held.
+        if let Some(space) = SPACE.get() {
+            return Ok(space);
+        }
         let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(space) = SPACE.get() {
             return Ok(space);
