@@ -7,6 +7,7 @@ use super::generate::{Generator, Plan, instructions};
 use super::rows::{Role, any};
 use super::sequence::{Fix, Item, Sequence};
 use super::values::{one_in, pick};
+use emu::cpu::model::Features;
 use emu::isa::generate::Rng;
 use emu::isa::insn::Decoded;
 
@@ -411,8 +412,9 @@ impl<'a> Builder<'a> {
         self.to(Fix::Literal { rt: 1 }, 2, literal);
         self.to(Fix::Address { rd: 0 }, 2, place);
         // STR r1, [r0]; ADD r1, r0, #4; MOV r2, #0; MOV r7, #2; ORR r7, r7, #0xf0000; SVC 0 (cacheflush); MOV r1, #7, lest
-        // the address be used.
-        let flush = if self.thumb {
+        // the address be used; CLREX, which the kernel does on its way out of every call (restore_user_regs in
+        // arch/arm/kernel/entry-header.S), as emu does, but not qemu-arm.
+        let mut flush = if self.thumb {
             Item::t32(vec![
                 0x6001, 0x1d01, 0x2200, 0x2702, 0xf447, 0x2770, 0xdf00, 0x2107,
             ])
@@ -433,6 +435,14 @@ impl<'a> Builder<'a> {
                 .collect();
             item
         };
+        if self.generator.rows.features.contains(Features::V6K) {
+            let clrex: [u16; 2] = if self.thumb {
+                [0xf3bf, 0x8f2f]
+            } else {
+                [0xf01f, 0xf57f]
+            };
+            flush.code.extend(clrex);
+        }
         self.push(flush);
         self.round(rng, start);
     }
