@@ -24,12 +24,18 @@ std::arch::global_asm!(
     ".popsection",
 );
 
+/// A function of the C library's own fork.
+///
+/// # Safety
+/// To be called on the thread that forks, in the order of the C library's fork.
+type ForkFunction = unsafe extern "C" fn();
+
 /// glibc's malloc/arena.c, nptl/nptl-stack.c and nptl/nptl_nthreads.c.
 #[repr(C)]
 struct Symbols {
-    lock: Option<unsafe extern "C" fn()>,
-    unlock_parent: Option<unsafe extern "C" fn()>,
-    unlock_child: Option<unsafe extern "C" fn()>,
+    lock: Option<ForkFunction>,
+    unlock_parent: Option<ForkFunction>,
+    unlock_child: Option<ForkFunction>,
     /// 0 free, 1 taken, 2 taken and waited for (lowlevellock.h).
     stacks: *const c_void,
     threads: *const c_void,

@@ -101,21 +101,13 @@ unsafe extern "C" {
 
 /// For the SIGSEGV and SIGBUS handler: where to continue if `rip` is an access to guest memory by this module.
 pub fn copy_fixup(rip: u64) -> Option<u64> {
-    let within = |start: unsafe extern "C" fn(), fix: unsafe extern "C" fn()| {
-        let (start, fix) = (start as usize as u64, fix as usize as u64);
+    let within = |start: *const (), fix: *const ()| {
+        let (start, fix) = (start as u64, fix as u64);
         (start..fix).contains(&rip).then_some(fix)
     };
-    // SAFETY: only the addresses of these functions are used, whatever their signatures.
-    let (copy, load, store) = unsafe {
-        (
-            std::mem::transmute::<usize, unsafe extern "C" fn()>(emu_mem_copy as *const () as usize),
-            std::mem::transmute::<usize, unsafe extern "C" fn()>(emu_mem_load8 as *const () as usize),
-            std::mem::transmute::<usize, unsafe extern "C" fn()>(emu_mem_store8 as *const () as usize),
-        )
-    };
-    within(copy, emu_mem_copy_fix)
-        .or_else(|| within(load, emu_mem_load_fix))
-        .or_else(|| within(store, emu_mem_store_fix))
+    within(emu_mem_copy as *const (), emu_mem_copy_fix as *const ())
+        .or_else(|| within(emu_mem_load8 as *const (), emu_mem_load_fix as *const ()))
+        .or_else(|| within(emu_mem_store8 as *const (), emu_mem_store_fix as *const ()))
 }
 
 impl Space {

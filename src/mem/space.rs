@@ -588,6 +588,9 @@ impl Space {
 }
 
 /// Takes the lock, so that the child's copy of the state is whole and free.
+///
+/// # Safety
+/// To be called as pthread_atfork's first handler only, on the thread that forks.
 unsafe extern "C" fn before_fork() {
     if let Some(space) = SPACE.get() {
         let guard = space.lock();
@@ -597,6 +600,9 @@ unsafe extern "C" fn before_fork() {
 }
 
 /// Releases it, in the parent and in the child.
+///
+/// # Safety
+/// To be called after [`before_fork`], on the same thread or the child's copy of it.
 unsafe extern "C" fn after_fork() {
     // SAFETY: this thread took the lock in `before_fork`; the child's only thread is its copy.
     drop(unsafe { (*FORK_GUARD.0.get()).take() });
