@@ -97,26 +97,21 @@ fn under(limit: &str) -> End {
     }
 }
 
-/// The three ways to end come in their order as the limit grows. Returns the smallest limits that get to the second
-/// and to the third.
+/// Tries the limits in their order. Returns the smallest from which on `emu` always starts, and the smallest from which on
+/// the guest always works (0 if the largest does not). The kernel places stacks and mappings at random, so that a limit
+/// near either may do one time and not the next.
 fn growing(option: &str, limits: impl Iterator<Item = u32>) -> (u32, u32) {
     let (mut starts, mut works) = (0, 0);
     for limit in limits {
-        match under(&format!("{option} {limit}")) {
-            End::BeforeStart => assert_eq!((starts, works), (0, 0), "{option} {limit}"),
-            End::OneLine => {
-                // The kernel places things at random, so that a little more may just not be enough.
-                if starts == 0 {
-                    starts = limit;
-                }
-            }
-            End::Works => {
-                if starts == 0 {
-                    starts = limit;
-                }
-                if works == 0 {
-                    works = limit;
-                }
+        let end = under(&format!("{option} {limit}"));
+        for (from, reached) in [
+            (&mut starts, end != End::BeforeStart),
+            (&mut works, end == End::Works),
+        ] {
+            match (reached, *from) {
+                (false, _) => *from = 0,
+                (true, 0) => *from = limit.max(1),
+                (true, _) => {}
             }
         }
     }
@@ -144,9 +139,10 @@ fn small_data_segments() {
     );
 }
 
-/// The guest's stack is small then; the emulator takes one of its own.
+/// The guest's stack is small then; the emulator takes one of its own. The kernel moves a new program's stack pointer by
+/// up to 8 KiB at random (`arch_align_stack`), so that a native program does not always start with less than 16 KiB.
 #[test]
 fn small_stacks() {
     let (_, works) = growing("-s", [0, 4, 8, 12, 16, 24, 32, 64, 128].into_iter());
-    assert!((1..=16).contains(&works), "{works}");
+    assert!((1..=24).contains(&works), "{works}");
 }
