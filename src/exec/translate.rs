@@ -95,7 +95,7 @@ struct GuestCode<'a> {
     /// The last eight aligned bytes read, behind their address / 8.
     bytes: Cell<(u32, u64)>,
     /// Pages told to `read_page`.
-    told: RefCell<Vec<u32>>,
+    told: RefCell<&'a mut Vec<u32>>,
 }
 
 impl GuestCode<'_> {
@@ -149,13 +149,13 @@ impl Fetch for GuestCode<'_> {
 impl Compile for FastTier {
     fn compile(&mut self, location: Location, request: &Request<'_>) -> Compiled {
         let Buffers {
-            mut told,
-            mut read,
-            mut liveness,
-            mut ranges,
-            lift: mut buffers,
-            x64: mut workspace,
-        } = std::mem::take(&mut self.buffers);
+            told,
+            read,
+            liveness,
+            ranges,
+            lift: buffers,
+            x64: workspace,
+        } = &mut self.buffers;
         told.clear();
         read.clear();
         ranges.clear();
@@ -176,8 +176,7 @@ impl Compile for FastTier {
             it: 0,
             fp,
         };
-        let mut block =
-            lift::translate_with(Location { fp, ..location }, &guest, &self.context, &mut buffers);
+        let mut block = lift::translate_with(Location { fp, ..location }, &guest, &self.context, buffers);
         let mut code = lift::Code {
             fetch: &guest,
             ctx: &self.context,
@@ -186,7 +185,7 @@ impl Compile for FastTier {
         let (live, precise) = (&mut self.live, self.precise_flags);
         let mut live_at = |target: u32| match precise {
             true => Flags::NZCV,
-            false => live.get_or(target, &mut read, |read| {
+            false => live.get_or(target, read, |read| {
                 lift::flags_live_at(at(target), &mut code, read)
             }),
         };
@@ -195,7 +194,7 @@ impl Compile for FastTier {
             precise: self.precise_flags,
             in_registers: x64::regs::PINNED_SET,
         };
-        opt::run(&mut block, &mut outside, &mut liveness);
+        opt::run(&mut block, &mut outside, liveness);
         log_source(location, &block);
         let run_counter = stats::count_execution().then(stats::new_run_counter);
         let options = x64::Options {
@@ -209,24 +208,16 @@ impl Compile for FastTier {
             host: self.host,
             run_counter,
         };
-        let code = x64::compile_with(&block, &liveness, &options, &mut workspace);
+        let code = x64::compile_with(&block, liveness, &options, workspace);
         let own = u64::from(block.start)..u64::from(block.end).max(u64::from(block.start) + 2);
         ranges.push(own);
         // The flags that the block leaves behind depend on code elsewhere, too.
         ranges.extend(read.iter().cloned());
-        known::join(&mut ranges);
+        known::join(ranges);
         buffers.insts = block.insts;
-        self.buffers = Buffers {
-            told: guest.told.into_inner(),
-            read,
-            liveness,
-            ranges: Vec::new(),
-            lift: buffers,
-            x64: workspace,
-        };
         Compiled {
             code,
-            ranges,
+            ranges: std::mem::take(ranges),
             run_counter,
         }
     }

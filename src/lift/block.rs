@@ -16,7 +16,7 @@ use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
-use crate::ir::ops::{Block, Flags, Inst, Trap, Value};
+use crate::ir::ops::{Block, Flags, Inst, Op, Trap, Value};
 use crate::isa::insn::{Barrier, Decoded, Hint, Insn, Operand, Reg, Vfp, VfpArith, VfpHalf, VfpSys};
 
 /// Bytes between the lowest and highest guest address of one block: a block is dropped when anything in between
@@ -174,6 +174,7 @@ pub fn translate_with(start: Location, fetch: &dyn Fetch, ctx: &Context, buffers
     former.covered.push((start.pc, start.pc));
     former.look_ahead();
     while former.step() {}
+    former.note_followed();
     former.lifter.b.finish()
 }
 
@@ -442,6 +443,19 @@ impl Former<'_> {
         true
     }
 
+    /// Code that this block has gone on with behind a branch gets a block of its own where another one comes to it, so
+    /// that there are no more than two copies. A computed jump is better off with a copy for each way to it: the host
+    /// predicts each by itself, and an interpreter lives by that.
+    fn note_followed(&self) {
+        let last = self.lifter.b.block().insts.last().map(|i| i.op);
+        if matches!(last, Some(Op::JumpInd | Op::CallInd)) {
+            return;
+        }
+        for &(target, _) in &self.covered[1..] {
+            self.code.fetch.note_entry(self.lifter.target(target));
+        }
+    }
+
     /// `B` and `B<c>`.
     fn direct_branch(&mut self, cond: Cond, offset: i32) -> bool {
         self.close_run();
@@ -516,6 +530,6 @@ impl Former<'_> {
 
     fn inverted(&mut self, src: Operand) -> Value {
         let v = self.lifter.operand(src);
-        self.lifter.b.op1(crate::ir::ops::Op::Not, v)
+        self.lifter.b.op1(Op::Not, v)
     }
 }

@@ -62,7 +62,8 @@ pub(super) fn run<const REMOVE: bool>(
     };
     liveness.loops = false;
     for at in (0..n).rev() {
-        let Inst { op, imm, .. } = pass.insts[at];
+        let inst = pass.insts[at];
+        let Inst { op, imm, .. } = inst;
         let effects = op.effects();
         if effects & effect::CONTROL != 0 {
             let leaves = pass.control(at, op, imm, outside, &mut liveness.at_label);
@@ -71,7 +72,15 @@ pub(super) fn run<const REMOVE: bool>(
             pass.fates[at].live_after = pass.live;
             pass.found.fence |= op == Op::Fence;
         }
-        pass.operation::<REMOVE>(at, effects, outside);
+        // The first two are what most operations are; the last would do for them, too.
+        let dead_flags = inst.flags.is_empty() || REMOVE && !inst.flags.intersects(pass.live);
+        if effects & !effect::FLAGS == 0 && dead_flags {
+            pass.plain::<REMOVE>(at, inst);
+        } else if op == Op::GetReg || op == Op::SetReg {
+            pass.register::<REMOVE>(at, inst, outside);
+        } else {
+            pass.operation::<REMOVE>(at, effects, outside);
+        }
     }
     let Pass {
         found, overwritten, ..
@@ -138,14 +147,81 @@ impl Pass<'_> {
         }
     }
 
+    /// An operation of which only the value counts, or the start of an instruction.
     #[inline(always)]
+    fn plain<const REMOVE: bool>(&mut self, at: usize, mut inst: Inst) {
+        if inst.op == Op::InsnStart {
+            self.barrier = at as u32;
+            return;
+        }
+        let fate = self.fates[at];
+        if REMOVE && fate.last_use == 0 {
+            self.insts[at] = Inst::new(Op::Nop);
+            return;
+        }
+        if !inst.flags.is_empty() {
+            inst.flags = Flags::NONE;
+            self.insts[at].flags = Flags::NONE;
+        }
+        for v in inst.operands() {
+            self.use_at(v, at);
+        }
+        if self.reader {
+            self.disturbed |= hoist::disturbs_flags(&inst);
+        }
+        if fate.bound_for != NO_REGISTER {
+            self.destination(at);
+        }
+    }
+
+    /// `GetReg` or `SetReg`.
+    #[inline(always)]
+    fn register<const REMOVE: bool>(&mut self, at: usize, inst: Inst, outside: &Outside<'_>) {
+        let Inst { op, imm, a, .. } = inst;
+        if REMOVE {
+            let gone = match op {
+                Op::GetReg if self.fates[at].last_use == 0 => true,
+                Op::GetReg => self.overwritten.before(&inst, at, true),
+                _ => {
+                    let wanted = self.fates[a.index()].last_use != 0;
+                    self.overwritten.before(&inst, at, wanted)
+                }
+            };
+            if gone {
+                self.insts[at] = Inst::new(Op::Nop);
+                return;
+            }
+        }
+        if op == Op::SetReg {
+            self.use_at(a, at);
+            if outside.in_registers >> (imm % 16) & 1 == 1 {
+                self.bind(a, imm as u8, at as u32);
+            }
+        } else {
+            self.fates[at].bound_for = NO_REGISTER;
+        }
+        self.touched[imm as usize % 16] = at as u32;
+    }
+
+    /// Notes that the operation at `at` uses `v`.
+    #[inline(always)]
+    fn use_at(&mut self, v: Value, at: usize) {
+        if v != Value::NONE {
+            let fate = &mut self.fates[v.index()];
+            if fate.last_use == 0 {
+                fate.last_use = at as u32;
+            }
+        }
+    }
+
+    /// Any operation.
     fn operation<const REMOVE: bool>(&mut self, at: usize, effects: u16, outside: &Outside<'_>) {
         let inst = &mut self.insts[at];
         let sets = inst.flags;
         let fate = &self.fates[at];
         if REMOVE {
             inst.flags = Flags(sets.0 & self.live.0);
-            let needed = effects & KEPT != 0 || fate.last_use != 0 || inst.op == Op::InsnStart;
+            let needed = effects & KEPT != 0 || fate.last_use != 0;
             let gone = effects & SEEN != 0 && {
                 let wanted = inst.a != Value::NONE && self.fates[inst.a.index()].last_use != 0;
                 self.overwritten.before(inst, at, wanted)
@@ -161,24 +237,13 @@ impl Pass<'_> {
             self.live = (self.live - sets) | inst.flags_read(outside.precise);
         }
         for v in inst.operands() {
-            if v != Value::NONE {
-                let fate = &mut self.fates[v.index()];
-                if fate.last_use == 0 {
-                    fate.last_use = at as u32;
-                }
-            }
+            self.use_at(v, at);
         }
         self.note_flags(at, effects);
         if bound {
             self.destination(at);
         }
-        let Inst { op, imm, a, .. } = self.insts[at];
-        if matches!(op, Op::GetReg | Op::SetReg) {
-            self.touched[imm as usize % 16] = at as u32;
-            if op == Op::SetReg && outside.in_registers >> (imm % 16) & 1 == 1 {
-                self.bind(a, imm as u8, at as u32);
-            }
-        } else if effects & (effect::FAULT | effect::CONTROL) != 0 || op == Op::InsnStart {
+        if effects & (effect::FAULT | effect::CONTROL) != 0 {
             self.barrier = at as u32;
         }
     }

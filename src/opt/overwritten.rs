@@ -48,6 +48,7 @@ fn words(inst: &Inst) -> u64 {
 impl Overwritten {
     /// Takes note of `inst` at index `at`; true if it is a write that may go. A core register is where a value is best
     /// kept for what uses it: with `wanted` (the value is used further on) the write stays.
+    #[inline]
     pub fn before(&mut self, inst: &Inst, at: usize, wanted: bool) -> bool {
         match inst.op {
             Op::GetReg => self.core &= !(1 << (inst.imm & 15)),

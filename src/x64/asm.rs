@@ -159,6 +159,27 @@ impl Cc {
     }
 }
 
+/// Up to eight bytes of an instruction.
+#[derive(Clone, Copy, Default)]
+struct Bytes {
+    bits: u64,
+    len: u32,
+}
+
+impl Bytes {
+    #[inline(always)]
+    fn push(&mut self, byte: u8) {
+        self.bits |= u64::from(byte) << (8 * self.len);
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn before(&mut self, byte: u8) {
+        self.bits = self.bits << 8 | u64::from(byte);
+        self.len += 1;
+    }
+}
+
 /// The assembly buffer.
 pub struct Asm {
     pub ops: VecAssembler<X64Relocation>,
@@ -256,44 +277,37 @@ impl Asm {
     /// Any instruction of the form `opcode reg, rm`. If immediate bytes are to follow, `rm` must not be of the pool
     /// (use [`Asm::op_i`]).
     pub fn op(&mut self, e: Enc, reg: u8, rm: Rm) {
-        let (mut rex_b, mut rex_x, mut force) = (0, 0, false);
-        match rm {
-            Rm::Reg(r) => {
-                rex_b = r >> 3;
-                force = e.byte && (4..8).contains(&r);
-            }
+        let (rex_b, rex_x, byte_register) = match rm {
+            Rm::Reg(r) => (r >> 3, 0, r),
             Rm::Mem(m) => {
-                if m.gs {
-                    self.ops.push(0x65);
+                if m.gs | m.addr32 {
+                    self.segment(rm);
                 }
-                if m.addr32 {
-                    self.ops.push(0x67);
-                }
-                if let Some(b) = m.base {
-                    rex_b = b >> 3;
-                }
-                if let Some((i, _)) = m.index {
-                    rex_x = i >> 3;
-                }
+                (
+                    m.base.map_or(0, |b| b >> 3),
+                    m.index.map_or(0, |(i, _)| i >> 3),
+                    0,
+                )
             }
-            Rm::Pool(_) => {}
+            Rm::Pool(_) => (0, 0, 0),
+        };
+        let force = e.byte && ((4..8).contains(&byte_register) || (4..8).contains(&reg));
+        let rex = u8::from(e.w) << 3 | (reg >> 3) << 2 | rex_x << 1 | rex_b;
+        let opcode = u64::from(e.opcode);
+        let (bits, len) = match e.map {
+            0 => (opcode, 1),
+            1 => (opcode << 8 | 0x0f, 2),
+            2 => (opcode << 16 | 0x380f, 3),
+            _ => (opcode << 16 | 0x3a0f, 3),
+        };
+        let mut head = Bytes { bits, len };
+        if rex != 0 || force {
+            head.before(0x40 | rex);
         }
         if e.prefix != 0 {
-            self.ops.push(e.prefix);
+            head.before(e.prefix);
         }
-        force |= e.byte && (4..8).contains(&reg);
-        let rex = u8::from(e.w) << 3 | (reg >> 3) << 2 | rex_x << 1 | rex_b;
-        if rex != 0 || force {
-            self.ops.push(0x40 | rex);
-        }
-        match e.map {
-            0 => {}
-            1 => self.ops.push(0x0f),
-            2 => self.ops.extend(&[0x0f, 0x38]),
-            _ => self.ops.extend(&[0x0f, 0x3a]),
-        }
-        self.ops.push(e.opcode);
-        self.modrm(reg & 7, rm);
+        self.modrm(head, reg & 7, rm, 0);
     }
 
     /// The VEX-encoded three-operand form `opcode reg, vvvv, rm` on 128 bits or a scalar.
@@ -321,14 +335,17 @@ impl Asm {
         };
         let (r, x, b) = (reg >> 3 ^ 1, rex_x ^ 1, rex_b ^ 1);
         let tail = (vvvv ^ 15) << 3 | u8::from(wide) << 2 | pp;
+        let mut head = Bytes::default();
         if x == 1 && b == 1 && e.map == 1 && !e.w {
-            self.ops.extend(&[0xc5, r << 7 | tail]);
+            head.push(0xc5);
+            head.push(r << 7 | tail);
         } else {
-            self.ops
-                .extend(&[0xc4, r << 7 | x << 6 | b << 5 | e.map, u8::from(e.w) << 7 | tail]);
+            head.push(0xc4);
+            head.push(r << 7 | x << 6 | b << 5 | e.map);
+            head.push(u8::from(e.w) << 7 | tail);
         }
-        self.ops.push(e.opcode);
-        self.modrm(reg & 7, rm);
+        head.push(e.opcode);
+        self.modrm(head, reg & 7, rm, 0);
     }
 
     /// The legacy prefixes that a memory operand needs.
@@ -343,17 +360,44 @@ impl Asm {
         }
     }
 
-    fn modrm(&mut self, reg: u8, rm: Rm) {
-        self.modrm_scaled(reg, rm, 0);
+    /// Appends the lowest `len` bytes of `bits`, at most eight.
+    #[inline]
+    fn put(&mut self, mut bits: u64, len: u32) {
+        if len & 8 != 0 {
+            return self.ops.push_u64(bits);
+        }
+        if len & 4 != 0 {
+            self.ops.push_u32(bits as u32);
+            bits >>= 32;
+        }
+        if len & 2 != 0 {
+            self.ops.push_u16(bits as u16);
+            bits >>= 16;
+        }
+        if len & 1 != 0 {
+            self.ops.push(bits as u8);
+        }
     }
 
-    /// ModRM, SIB and displacement; an 8-bit displacement counts units of 2^`scale` bytes (EVEX).
+    /// ModRM, SIB and displacement of an instruction whose other bytes are out already; an 8-bit displacement counts
+    /// units of 2^`scale` bytes (EVEX).
     pub(super) fn modrm_scaled(&mut self, reg: u8, rm: Rm, scale: u8) {
+        self.modrm(Bytes::default(), reg, rm, scale);
+    }
+
+    /// `head` (six bytes at most), then ModRM, SIB and displacement.
+    #[inline]
+    fn modrm(&mut self, mut head: Bytes, reg: u8, rm: Rm, scale: u8) {
+        let reg = reg << 3;
         let m = match rm {
-            Rm::Reg(r) => return self.ops.push(0xc0 | reg << 3 | r & 7),
+            Rm::Reg(r) => {
+                head.push(0xc0 | reg | r & 7);
+                return self.put(head.bits, head.len);
+            }
             Rm::Mem(m) => m,
             Rm::Pool(constant) => {
-                self.ops.push(reg << 3 | 5);
+                head.push(reg | 5);
+                self.put(head.bits, head.len);
                 let at = self.pos();
                 self.pool_uses.push(PoolUse {
                     at,
@@ -363,32 +407,32 @@ impl Asm {
                 return self.ops.push_i32(0);
             }
         };
-        let Some(base) = m.base else {
+        let scaled = m.disp >> scale;
+        let short = scaled << scale == m.disp && i8::try_from(scaled).is_ok();
+        let (mode, disp, disp_len) = match m.base {
             // No base: SIB with a 32-bit displacement (the form without SIB is relative to rip).
-            self.ops.push(reg << 3 | 4);
-            self.ops
-                .push(m.index.map_or(0x25, |(i, s)| s << 6 | (i & 7) << 3 | 5));
-            return self.ops.push_i32(m.disp);
+            None => (0, m.disp, 4),
+            Some(base) if m.disp == 0 && base & 7 != 5 => (0, 0, 0),
+            Some(_) if short => (0x40, scaled, 1),
+            Some(_) => (0x80, m.disp, 4),
         };
-        let short = (m.disp & ((1 << scale) - 1) == 0)
-            .then(|| i8::try_from(m.disp >> scale).ok())
-            .flatten();
-        let mode = match short {
-            Some(0) if base & 7 != 5 => 0,
-            Some(_) => 0x40,
-            None => 0x80,
-        };
+        let base = m.base.unwrap_or(5) & 7;
         match m.index {
-            None if base & 7 != 4 => self.ops.push(mode | reg << 3 | base & 7),
-            None => self.ops.extend(&[mode | reg << 3 | 4, 0x24]),
-            Some((i, s)) => self
-                .ops
-                .extend(&[mode | reg << 3 | 4, s << 6 | (i & 7) << 3 | base & 7]),
+            None if m.base.is_some() && base != 4 => head.push(mode | reg | base),
+            index => {
+                let index = index.map_or(4 << 3, |(i, s)| s << 6 | (i & 7) << 3);
+                head.push(mode | reg | 4);
+                head.push(index | base);
+            }
         }
-        match (mode, short) {
-            (0, _) => {}
-            (_, Some(d)) => self.ops.push_i8(d),
-            (_, None) => self.ops.push_i32(m.disp),
+        let disp = u64::from(disp as u32);
+        if disp_len == 1 && head.len < 8 {
+            head.push(disp as u8);
+            return self.put(head.bits, head.len);
+        }
+        self.put(head.bits, head.len);
+        if disp_len != 0 {
+            self.put(disp, disp_len);
         }
     }
 

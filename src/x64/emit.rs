@@ -125,14 +125,14 @@ pub(super) enum SoftDst {
 }
 
 pub(super) struct Emitter<'a> {
-    pub asm: Asm,
+    pub asm: &'a mut Asm,
     pub block: &'a Block,
     pub opts: &'a Options,
     /// Index of the instruction being emitted.
     pub at: usize,
     /// What lies ahead of each instruction and its value.
     pub fates: &'a [Fate],
-    pub places: Vec<Place>,
+    pub places: &'a mut [Place],
     pub gpr_holds: [Value; 16],
     pub home: [Value; 15],
     pub xmm_holds: [Value; 16],
@@ -149,7 +149,7 @@ pub(super) struct Emitter<'a> {
     pub spill_used: u32,
     pub vspill_used: u32,
     /// Vectors whose register (and spill slot) has zeros in the upper half.
-    pub upper_zero: Vec<bool>,
+    pub upper_zero: &'a mut [bool],
     /// Instructions may trap here, and what is between them and the end of the operation is left out then.
     pub may_trap_now: bool,
     pub flags: FlagState,
@@ -165,7 +165,7 @@ pub(super) struct Emitter<'a> {
     pub carried: Vec<Carried>,
     pub loop_head: Option<DynamicLabel>,
     /// XMM register in which a value is best computed.
-    pub xmm_hint: Vec<u8>,
+    pub xmm_hint: &'a mut [u8],
     /// Guest address of the block with the T bit: a branch to it goes to the block's own start.
     pub own_target: u32,
 }
@@ -176,17 +176,16 @@ pub struct Workspace {
     xmm_hint: Vec<u8>,
     places: Vec<Place>,
     upper_zero: Vec<bool>,
-    asm: Option<Asm>,
+    asm: Asm,
     /// Code that has been placed and may be overwritten.
     pub code: Code,
 }
 
 /// `n` times `x`, in the memory of `old`.
-fn refill<T: Copy>(old: &mut Vec<T>, n: usize, x: T) -> Vec<T> {
-    let mut v = std::mem::take(old);
-    v.clear();
-    v.resize(n, x);
-    v
+fn refill<T: Copy>(old: &mut Vec<T>, n: usize, x: T) -> &mut [T] {
+    old.clear();
+    old.resize(n, x);
+    old
 }
 
 /// Compiles a block of which `liveness` is known.
@@ -198,13 +197,13 @@ pub fn compile(block: &Block, liveness: &Liveness, opts: &Options) -> Code {
 pub fn compile_with(block: &Block, liveness: &Liveness, opts: &Options, workspace: &mut Workspace) -> Code {
     let mut e = Emitter::new(block, liveness, opts, workspace);
     e.run(liveness);
-    e.finish(workspace)
+    e.finish()
 }
 
 impl<'a> Emitter<'a> {
-    fn new(block: &'a Block, liveness: &'a Liveness, opts: &'a Options, w: &mut Workspace) -> Emitter<'a> {
+    fn new(block: &'a Block, liveness: &'a Liveness, opts: &'a Options, w: &'a mut Workspace) -> Emitter<'a> {
         let n = block.insts.len();
-        let mut asm = w.asm.take().unwrap_or_default();
+        let asm = &mut w.asm;
         let start = asm.new_label();
         let labels = (0..block.labels).map(|_| asm.new_label()).collect();
         let first = block.insts.iter().find(|i| i.op == Op::InsnStart);
@@ -261,16 +260,24 @@ impl<'a> Emitter<'a> {
             self.enter_loop();
         }
         let mut counter = self.opts.run_counter;
-        for i in 0..self.block.insts.len() {
+        let block = self.block;
+        for i in 0..block.insts.len() {
             self.at = i;
-            let inst = self.block.insts[i];
-            self.emit(&inst);
-            if inst.op == Op::InsnStart
-                && let Some(counter) = counter.take()
-            {
-                self.count_run(counter);
+            let inst = &block.insts[i];
+            // Those that use and define nothing, first.
+            match inst.op {
+                Op::Nop | Op::Const | Op::Const64 => {}
+                Op::InsnStart => {
+                    self.start_insn(inst);
+                    if let Some(counter) = counter.take() {
+                        self.count_run(counter);
+                    }
+                }
+                _ => {
+                    self.emit(inst);
+                    self.release();
+                }
             }
-            self.release();
         }
         self.code.hot_bytes = self.asm.pos();
         self.emit_cold();
@@ -302,19 +309,20 @@ impl<'a> Emitter<'a> {
         taken
     }
 
+    fn start_insn(&mut self, inst: &Inst) {
+        self.pc = inst.imm;
+        self.thumb = inst.aux & 1 != 0;
+        self.it = inst.imm2 as u8;
+        // In the middle of a run a thread may come out only while it can go on: with the run's condition. And where the
+        // optimiser has left registers behind, it may not.
+        let known = self.flags.eflags | self.flags.mem;
+        let exact = inst.aux & 2 == 0 && known.contains(Flags::read_by(inst.cond));
+        self.push_row(exact, false);
+    }
+
+    /// Any operation but those of [`Emitter::run`].
     fn emit(&mut self, inst: &Inst) {
         match inst.op {
-            Op::Nop | Op::Const | Op::Const64 => {}
-            Op::InsnStart => {
-                self.pc = inst.imm;
-                self.thumb = inst.aux & 1 != 0;
-                self.it = inst.imm2 as u8;
-                // In the middle of a run a thread may come out only while it can go on: with the run's condition. And where
-                // the optimiser has left registers behind, it may not.
-                let known = self.flags.eflags | self.flags.mem;
-                let exact = inst.aux & 2 == 0 && known.contains(Flags::read_by(inst.cond));
-                self.push_row(exact, false);
-            }
             Op::ClockCall => self.clock_call(inst),
             op if op.effects() & effect::CONTROL != 0 => self.control(inst),
             op if (op as u8) < Op::Load8 as u8 => self.int(inst),
@@ -379,7 +387,7 @@ impl<'a> Emitter<'a> {
         });
     }
 
-    fn finish(mut self, w: &mut Workspace) -> Code {
+    fn finish(mut self) -> Code {
         // Exit stubs: mov eax, id; jmp [link]. Their ids are filled in by the cache.
         self.row(false, true);
         for k in 0..self.code.exits.len() {
@@ -401,10 +409,6 @@ impl<'a> Emitter<'a> {
         }
         self.code.pool = self.asm.place_pool(&mut bytes);
         self.code.bytes = bytes;
-        w.xmm_hint = self.xmm_hint;
-        w.places = self.places;
-        w.upper_zero = self.upper_zero;
-        w.asm = Some(self.asm);
         self.code
     }
 
