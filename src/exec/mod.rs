@@ -14,6 +14,7 @@ pub mod machine;
 pub mod runtime;
 mod safe_syscall;
 pub mod signals;
+mod stop;
 pub mod thread;
 pub mod translate;
 

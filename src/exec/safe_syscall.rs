@@ -113,6 +113,16 @@ pub(super) fn rewind(rip: u64) -> Option<u64> {
         .then_some(emu_safe_syscall_interrupted as *const () as u64)
 }
 
+/// The host's pc of a thread that is in, or comes out of, a call of [`syscall_interruptible`].
+pub fn syscall_pc() -> u64 {
+    emu_safe_syscall_end as *const () as u64
+}
+
+/// Where such a thread goes on to return -ERESTARTSYS.
+pub fn interrupted_pc() -> u64 {
+    emu_safe_syscall_interrupted as *const () as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

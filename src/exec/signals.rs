@@ -14,7 +14,8 @@ use super::thread::{Captured, Thread};
 use crate::cpu::state::PENDING_SIGNAL;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use super::safe_syscall::{set_robust_list_32, syscall_interruptible};
+pub use super::safe_syscall::{interrupted_pc, set_robust_list_32, syscall_interruptible, syscall_pc};
+pub use super::stop::{stop_for_tracer, stop_pc};
 
 /// The system layer's function for signals that are not faults of this thread.
 pub type Sink = fn(signo: i32, info: &libc::siginfo_t);
@@ -136,6 +137,11 @@ impl Interrupted<'_> {
             } else {
                 self.set_stepping(false);
             }
+            return true;
+        }
+        if rip == stop_pc() {
+            // No tracer has seen it.
+            self.set_reg(libc::REG_RAX, 1);
             return true;
         }
         let Some(offset) = self.runtime.offset(rip.wrapping_sub(1)) else {

@@ -11,6 +11,10 @@ pub type SysResult = Result<u32, Errno>;
 
 /// The kernel's internal "interrupted before the call began; restart or EINTR, as the handler's flags say".
 pub const ERESTARTSYS: i32 = 512;
+/// Its kin: always made again; made again unless a handler runs; the same, with what is left of a time.
+pub const ERESTARTNOINTR: i32 = 513;
+pub const ERESTARTNOHAND: i32 = 514;
+pub const ERESTART_RESTARTBLOCK: i32 = 516;
 
 macro_rules! errnos {
     ($($name:ident $text:literal),* $(,)?) => {

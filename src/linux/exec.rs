@@ -193,6 +193,13 @@ fn prepare(
                 );
                 return Err(Errno::EACCES);
             }
+            Kind::X86_64 if ctx.task.trace.is_traced() => {
+                log_line!(
+                    Items::UNIMP,
+                    "execve of an x86-64 program by a traced process: EACCES"
+                );
+                return Err(Errno::EACCES);
+            }
             Kind::X86_64 => return plan_native(dir, host_path, flags, argv, envp),
             Kind::Script {
                 interpreter,

@@ -36,6 +36,7 @@ pub mod proc_limits;
 pub mod proc_sched;
 pub mod proc_status;
 pub mod process;
+pub mod ptrace;
 pub mod raw;
 pub mod run;
 pub mod seccomp;

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::abi::sys::Rusage;
 use super::call::{SyscallContext, SyscallResult};
 use super::errno::{ERESTARTSYS, Errno, SysResult};
+use super::ptrace::block::Kind;
+use super::ptrace::{tracee, tracer};
 use super::signal::action::{Actions, SigAction};
 use super::signal::siginfo::GuestSigInfo;
 use super::signal::{deliver, host};
@@ -291,13 +293,22 @@ fn clone(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
         return Err(Errno(ERESTARTSYS));
     }
     deliver::attend(ctx.machine.cpu());
-    if has(flags::THREAD) {
+    let traced = ctx.task.trace.is_traced();
+    if traced {
+        tracee::expose(ctx.machine, ctx.task, Kind::Clone, 0);
+    }
+    let result = if has(flags::THREAD) {
         thread::spawn(ctx, request)
     } else if has(flags::VM) {
         super::vfork::spawn(ctx, request)
     } else {
         fork(ctx, request)
+    };
+    // Not in a child, whose orders are its own.
+    if traced && result != Ok(0) {
+        tracee::cover(ctx.machine, ctx.task);
     }
+    result
 }
 
 /// Registers and tid words of a new task, in the new task.
@@ -332,6 +343,7 @@ pub fn start_child(ctx: &mut SyscallContext<'_>, request: &CloneRequest) {
         }
     }
     ctx.process.add_thread(ctx.task);
+    tracee::begin(ctx.task, ctx.process);
 }
 
 /// Whether this process has (had) a parent or child that shares its descriptors but not its memory.
@@ -384,6 +396,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     }
     threads.clear();
     drop(threads);
+    tracer::forget();
     ctx.machine.after_fork_child();
     confine::after_fork();
     space().drop_unforked();
@@ -426,6 +439,9 @@ pub fn sys_exit(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult 
     if !deliver::close_mask(ctx.task) {
         return SyscallResult::Return(-ERESTARTSYS);
     }
+    if ctx.task.trace.is_traced() {
+        tracee::expose(ctx.machine, ctx.task, Kind::Passing, 0);
+    }
     ctx.task.exit_status = args[0] as i32 & 0xff;
     // Counted out before joiners are woken: who then exits is the last, and its status is the process's.
     let left = ctx.process.remove_thread(ctx.task.tid);
@@ -437,6 +453,9 @@ pub fn sys_exit(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult 
 }
 
 pub fn sys_exit_group(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult {
+    if ctx.task.trace.is_traced() {
+        tracee::expose(ctx.machine, ctx.task, Kind::Passing, 0);
+    }
     thread::release(ctx.task);
     thread::release_all(ctx.process);
     exit_process(ctx.process, args[0] as i32 & 0xff)
@@ -471,9 +490,18 @@ pub fn sys_wait4(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
         0,
         0,
     ];
-    // SAFETY: status and rusage have the kernel's layout and live through the call.
-    let ret = unsafe { raw::syscall_interruptible(libc::SYS_wait4, call, ctx.machine.cpu()) };
-    let child = Errno::check(ret)? as u32;
+    let child = loop {
+        // SAFETY: status and rusage have the kernel's layout and live through the call.
+        let ret = unsafe { raw::syscall_interruptible(libc::SYS_wait4, call, ctx.machine.cpu()) };
+        let child = Errno::check(ret)? as u32;
+        if child == 0 {
+            break child;
+        }
+        if let tracer::Verdict::Report(status) = tracer::judge(child as i32, host_status) {
+            host_status = status;
+            break child;
+        }
+    };
     if child != 0 {
         guest::put_opt(status, &host_status)?;
         guest::put_opt(rusage, &Rusage::from_host(&host_usage))?;
@@ -501,11 +529,16 @@ pub fn sys_waitid(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
         std::ptr::from_mut(&mut host_usage) as u64,
         0,
     ];
-    // SAFETY: siginfo and rusage have the kernel's sizes and live through the call.
-    let ret = unsafe { raw::syscall_interruptible(libc::SYS_waitid, call, ctx.machine.cpu()) };
-    Errno::check(ret)?;
-    // The kernel writes signo to status, and zeros if nothing has changed yet.
-    let guest = GuestSigInfo::from_host(&host_info);
+    let guest = loop {
+        // SAFETY: siginfo and rusage have the kernel's sizes and live through the call.
+        let ret = unsafe { raw::syscall_interruptible(libc::SYS_waitid, call, ctx.machine.cpu()) };
+        Errno::check(ret)?;
+        // The kernel writes signo to status, and zeros if nothing has changed yet.
+        let mut guest = GuestSigInfo::from_host(&host_info);
+        if guest.signo() == 0 || tracer::judge_info(&mut guest, options) {
+            break guest;
+        }
+    };
     if info != 0 {
         guest::put_bytes(info, &guest.0[..24])?;
     }

@@ -1,11 +1,12 @@
 //! The life of a guest thread: run, serve system calls and faults, deliver signals, until it is over.
 
 use std::ffi::CString;
+use std::sync::atomic::Ordering;
 
 use super::call::{SyscallContext, SyscallResult, syscall};
-use super::errno::ERESTARTSYS;
+use super::errno::{ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
 use super::process::Process;
-use super::signal::calls::ERESTARTNOHAND;
+use super::ptrace::tracee;
 use super::signal::deliver::{self, Restart};
 use super::signal::host;
 use super::signal::inherit;
@@ -37,6 +38,7 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: su
     process.add_thread(&task);
     signals::set_signal_sink(super::signal::queue::sink);
     deliver::adopt(&task);
+    tracee::begin_program(&task, process);
     attach(&mut *machine);
     let status = run_thread(process, &mut *machine, &mut task);
     super::thread::exit_first_thread(status)
@@ -77,10 +79,12 @@ pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &m
                 addr,
                 write,
             } => {
+                task.orig_r0 = u32::MAX;
                 let info = deliver::fault_info(task, signo, code, addr, write);
                 deliver::force(machine, task, process, &info);
             }
             Event::Undefined => {
+                task.orig_r0 = u32::MAX;
                 let info = deliver::undefined_info(task, machine.cpu());
                 if info.signo() == libc::SIGILL {
                     log_undefined(machine.cpu());
@@ -88,10 +92,11 @@ pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &m
                 deliver::force(machine, task, process, &info);
             }
             Event::Breakpoint => {
+                task.orig_r0 = u32::MAX;
                 let info = GuestSigInfo::fault(libc::SIGTRAP, siginfo::TRAP_BRKPT, machine.cpu().r[15]);
                 deliver::force(machine, task, process, &info);
             }
-            Event::Interrupted => {}
+            Event::Interrupted => task.orig_r0 = u32::MAX,
         }
     }
 }
@@ -106,8 +111,18 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         deliver::rewind(cpu);
         return None;
     }
-    let number = cpu.r[7];
+    let mut number = cpu.r[7];
+    task.orig_r0 = cpu.r[0];
     stats().syscalls.add(1);
+    let traced = tracee::wants_syscalls(task);
+    if traced {
+        number = tracee::syscall_entry(machine, task, number);
+        if number == u32::MAX {
+            // The tracer has had the call left out, and r0 is what it says.
+            return leave(machine, task, number);
+        }
+    }
+    let cpu = machine.cpu();
     // A non-zero immediate is ignored by EABI kernels, but with the old ABI's number the program is an OABI one,
     // whose arguments would be misread: refuse it clearly.
     let oabi = OABI.contains(&imm) && imm - OABI_BASE != number;
@@ -129,6 +144,9 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         process,
     };
     let result = syscall(&mut ctx, number, args);
+    if traced || task.trace.interrupted().load(Ordering::Relaxed) != 0 {
+        return serve_traced(process, machine, task, number, result);
+    }
     match result {
         SyscallResult::Return(value) if value == -ERESTARTSYS => {
             // Not made, or to be made again: r0 is still the argument.
@@ -141,6 +159,54 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         SyscallResult::Return(value) => machine.cpu().r[0] = value as u32,
         SyscallResult::NoReturn => {}
         SyscallResult::ExitThread => return Some(task.exit_status),
+    }
+    None
+}
+
+/// The end of a call that a tracer sees, or that was left undone for one.
+#[cold]
+fn serve_traced(
+    process: &'static Process,
+    machine: &mut dyn Machine,
+    task: &mut Task,
+    number: u32,
+    result: SyscallResult,
+) -> Option<i32> {
+    let left = task.trace.interrupted().swap(0, Ordering::Relaxed) as i32;
+    let value = match result {
+        SyscallResult::ExitThread => return Some(task.exit_status),
+        SyscallResult::NoReturn => return leave(machine, task, number),
+        SyscallResult::Return(value) => value,
+    };
+    let error = match -value {
+        ERESTARTSYS | ERESTARTNOHAND | libc::EINTR if left != 0 => left,
+        // Not made at all.
+        ERESTARTSYS => ERESTARTNOINTR,
+        ERESTARTNOHAND => ERESTARTNOHAND,
+        _ => {
+            machine.cpu().r[0] = value as u32;
+            return leave(machine, task, number);
+        }
+    };
+    let cpu = machine.cpu();
+    let pc = cpu.r[15];
+    cpu.r[0] = -error as u32;
+    leave(machine, task, number);
+    let cpu = machine.cpu();
+    let mut restart = Restart::No;
+    if cpu.r[15] == pc && cpu.r[0] as i32 == -error {
+        cpu.r[0] = task.orig_r0;
+        deliver::rewind(cpu);
+        restart = Restart::Rewound { error, pc: cpu.r[15] };
+    }
+    deliver::deliver_pending(machine, task, process, restart);
+    None
+}
+
+/// Syscall-exit-stop where it is wanted: the result is in r0.
+fn leave(machine: &mut dyn Machine, task: &mut Task, number: u32) -> Option<i32> {
+    if tracee::wants_syscalls(task) {
+        tracee::syscall_exit(machine, task, number);
     }
     None
 }

@@ -1,5 +1,6 @@
 //! A guest thread as the system layer sees it.
 
+use super::ptrace::block::Block;
 use super::signal::queue::{Queued, SignalQueue};
 use super::signal::set::SigSet;
 
@@ -49,6 +50,10 @@ pub struct Task {
     /// Status given to exit(2), once it was called.
     pub exit_status: i32,
     pub personality: u32,
+    /// r0 as it was at the last system call, all ones behind a fault or interrupt: ORIG_r0 of a tracer's view.
+    pub orig_r0: u32,
+    /// What this thread shares with a tracer.
+    pub trace: Box<Block>,
     /// The guest's own system call filters.
     pub seccomp: super::seccomp::State,
     /// Arguments of a host execve in flight: kept here so that a vfork parent can free what its child allocated in
@@ -85,6 +90,8 @@ impl Task {
             host_mask: None,
             exit_status: 0,
             personality: PER_LINUX_32BIT,
+            orig_r0: u32::MAX,
+            trace: Box::default(),
             seccomp: super::seccomp::State::default(),
             exec_plan: None,
         }

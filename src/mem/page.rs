@@ -102,6 +102,11 @@ impl PageTable {
         Ok(PageTable { words })
     }
 
+    /// Where the bytes are.
+    pub fn address(&self) -> u64 {
+        self.words.as_ptr() as u64
+    }
+
     /// The byte of a page.
     pub fn get(&self, page: u32) -> u8 {
         let page = page as usize % PAGES;

@@ -184,6 +184,11 @@ impl Space {
         self.base
     }
 
+    /// Host address of the page table: a byte for each page, bit 3 of it set for mapped ones.
+    pub fn page_bytes(&self) -> u64 {
+        self.table.address()
+    }
+
     /// The lowest address that the guest can map (vm.mmap_min_addr of the host where the window begins at 0).
     pub fn lowest(&self) -> u32 {
         self.low << PAGE_SHIFT

@@ -6,13 +6,11 @@ use super::host::{self, SIGSET_SIZE};
 use super::set::SigSet;
 use super::siginfo::{self, GuestSigInfo, host_bytes};
 use crate::linux::call::{SyscallContext, SyscallResult};
-use crate::linux::errno::{ERESTARTSYS, Errno, SysResult};
+use crate::linux::errno::{ERESTARTNOHAND, ERESTARTSYS, Errno, SysResult};
 use crate::linux::guest;
 use crate::linux::task::AltStack;
 use crate::linux::{raw, time};
-
-/// "Make the call again unless a handler runs": sigsuspend and pause.
-pub const ERESTARTNOHAND: i32 = 514;
+use std::sync::atomic::Ordering;
 
 fn check_size(size: u32) -> Result<(), Errno> {
     if u64::from(size) == SIGSET_SIZE {
@@ -173,7 +171,15 @@ pub fn with_mask(
         deliver::attend(ctx.machine.cpu());
         interrupted
     } else {
-        call(ctx, &host::mask_for(mask).0)
+        match call(ctx, &host::mask_for(mask).0) {
+            // Left for a tracer.
+            ret if ret == -i64::from(ERESTARTSYS)
+                && ctx.task.trace.interrupted().load(Ordering::Relaxed) != 0 =>
+            {
+                interrupted
+            }
+            ret => ret,
+        }
     };
     if ret == interrupted {
         ctx.task.saved_mask = Some(old);

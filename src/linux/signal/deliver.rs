@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::action::{
-    SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN, SigAction, default_ignores,
+    SA_NODEFER, SA_ONSTACK, SA_RESTART, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN, SigAction, default_ignores,
 };
 use super::altstack::SS_AUTODISARM;
 use super::frame::{self, Context, Registers, SIGINFO_SIZE, UCONTEXT_SIZE, Vfp};
@@ -19,8 +19,10 @@ use crate::cpu::model::Features;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::exec::machine::Machine;
 use crate::linux::call::{SyscallContext, SyscallResult};
+use crate::linux::errno::{ERESTARTNOINTR, ERESTARTSYS};
 use crate::linux::guest;
 use crate::linux::process::{self, Process};
+use crate::linux::ptrace::{block, tracee};
 use crate::linux::task::{AltStack, FaultRecord, Task};
 
 /// What delivery has to settle about the system call that was interrupted.
@@ -30,6 +32,33 @@ pub enum Restart {
     No,
     /// The call has to be made again if no handler runs, else it is EINTR (ERESTARTNOHAND).
     NoHandler,
+    /// A tracer has had the call left with this error of the kernel's (ERESTARTSYS and its kin), and the pc is back on
+    /// the SVC, here: a handler may make EINTR of it.
+    Rewound { error: i32, pc: u32 },
+}
+
+impl Restart {
+    /// A handler for `action` is about to run: the call's result is settled.
+    fn settle(&mut self, cpu: &mut CpuState, action: &SigAction) {
+        match *self {
+            Restart::No => {}
+            Restart::NoHandler => cpu.r[0] = (-libc::EINTR) as u32,
+            // A tracer that has changed the pc has other plans (arch/arm/kernel/signal.c, do_signal).
+            Restart::Rewound { pc, .. } if cpu.r[15] != pc => {}
+            Restart::Rewound { error, .. } => {
+                let again = match error {
+                    ERESTARTNOINTR => true,
+                    ERESTARTSYS => action.flags & SA_RESTART != 0,
+                    _ => false,
+                };
+                if !again {
+                    cpu.r[0] = (-libc::EINTR) as u32;
+                    cpu.r[15] = cpu.r[15].wrapping_add(if cpu.thumb == 1 { 2 } else { 4 });
+                }
+            }
+        }
+        *self = Restart::No;
+    }
 }
 
 /// `pending` as signal handlers on this thread see it.
@@ -87,6 +116,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
     loop {
         pending(machine.cpu()).fetch_and(!PENDING_SIGNAL, Ordering::SeqCst);
         drain(task);
+        tracee::settle(machine, task);
         let next = task.held.iter().position(|q| !task.mask.contains(q.signo));
         let Some(next) = next else {
             if let Some(mask) = task.saved_mask.take() {
@@ -103,16 +133,24 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
             }
             continue;
         };
-        let queued = task.held.remove(next);
+        let mut queued = task.held.remove(next);
+        if task.trace.is_traced() {
+            let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+            let Some(info) = tracee::signal(machine, task, &info) else {
+                continue;
+            };
+            queued = host_form(&info);
+            if task.mask.contains(queued.signo) {
+                task.held.push(queued);
+                continue;
+            }
+        }
         let action = process.actions.take(queued.signo);
         match action.handler {
             SIG_IGN => {}
-            SIG_DFL => default_action(task, process, &queued),
+            SIG_DFL => default_action(machine, task, process, &queued),
             _ => {
-                if restart == Restart::NoHandler {
-                    machine.cpu().r[0] = (-libc::EINTR) as u32;
-                    restart = Restart::No;
-                }
+                restart.settle(machine.cpu(), &action);
                 let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
                 call_handler(machine, task, process, &action, &info);
             }
@@ -124,9 +162,13 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
 }
 
 /// A signal that was caught when it arrived and is default now.
-fn default_action(task: &mut Task, process: &Process, queued: &Queued) {
+fn default_action(machine: &mut dyn Machine, task: &mut Task, process: &Process, queued: &Queued) {
     if default_ignores(queued.signo) {
         return;
+    }
+    let traced = task.trace.is_traced();
+    if traced {
+        tracee::pass(machine, task, queued.signo);
     }
     if SigSet::SYNCHRONOUS.contains(queued.signo) {
         process::die(process, queued.signo);
@@ -134,16 +176,46 @@ fn default_action(task: &mut Task, process: &Process, queued: &Queued) {
     // The host has SIG_DFL too by now: give it the signal back and let it in.
     host::requeue(queued.signo, &siginfo::host_bytes(&queued.info));
     open_mask(task);
+    if traced {
+        tracee::cover(machine, task);
+    }
 }
 
 /// A fault of the guest's own (`force_sig`): cannot be blocked or ignored.
 pub fn force(machine: &mut dyn Machine, task: &mut Task, process: &Process, info: &GuestSigInfo) {
     let signo = info.signo();
+    if task.trace.is_traced() {
+        return force_traced(machine, task, process, info);
+    }
     let action = process.actions.take(signo);
     if !action.is_handler() || task.mask.contains(signo) {
         process::die(process, signo);
     }
     call_handler(machine, task, process, &action, info);
+}
+
+/// The same with a tracer, which may want the thread to go on (kernel/signal.c, force_sig_info_to_task: what is blocked or
+/// ignored becomes default for good).
+fn force_traced(machine: &mut dyn Machine, task: &mut Task, process: &Process, info: &GuestSigInfo) {
+    let signo = info.signo();
+    if task.mask.contains(signo) || process.actions.get(signo).handler == SIG_IGN {
+        // A fault's signal can be set.
+        let _ = process.actions.set(signo, Some(SigAction::default()));
+        task.mask = task.mask.without(SigSet::of(signo));
+    }
+    // Before any other that waits.
+    task.held.insert(0, host_form(info));
+    attend(machine.cpu());
+}
+
+/// A signal as the host would have given it.
+fn host_form(info: &GuestSigInfo) -> Queued {
+    // SAFETY: siginfo_t is 128 bytes of plain data.
+    let host = unsafe { std::mem::transmute::<HostBytes, libc::siginfo_t>(info.to_host()) };
+    Queued {
+        signo: info.signo(),
+        info: host,
+    }
 }
 
 /// SIGSEGV without an address, for frames that cannot be written or read.
@@ -317,11 +389,13 @@ pub fn close_mask(task: &mut Task) -> bool {
 /// Makes this thread's signals go to `task`'s queue.
 pub fn adopt(task: &Task) {
     queue::set_current(&raw const *task.queue);
+    block::set_current(&raw const *task.trace);
 }
 
 /// This thread is no guest thread any more.
 pub fn disown() {
     queue::set_current(std::ptr::null());
+    block::set_current(std::ptr::null());
 }
 
 /// Queues a signal to the thread itself, in the host's form: for signals that the host never blocks and the guest

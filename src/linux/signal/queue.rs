@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::set::SigSet;
+use crate::linux::ptrace::block;
 
 /// One signal with its siginfo, as the host kernel gave it.
 #[derive(Clone, Copy)]
@@ -117,8 +118,20 @@ pub fn sink(signo: i32, info: &libc::siginfo_t) {
     if queue.is_null() {
         return;
     }
+    let mut queued = Queued { signo, info: *info };
+    let poked = block::current().filter(|b| signo == libc::SIGTRAP && b.poked().load(Ordering::Relaxed) != 0);
     // SAFETY: set_current's contract: the queue lives as long as it is current; this is its thread.
-    unsafe { (*queue).push(Queued { signo, info: *info }) };
+    let queue = unsafe { &*queue };
+    if let Some(block) = poked {
+        queue.closed.store(true, Ordering::Release);
+        let Some((signo, info)) = block.take() else {
+            return;
+        };
+        // SAFETY: siginfo_t is 128 bytes of plain data.
+        let info = unsafe { std::mem::transmute::<[u8; 128], libc::siginfo_t>(info) };
+        queued = Queued { signo, info };
+    }
+    queue.push(queued);
 }
 
 #[cfg(test)]

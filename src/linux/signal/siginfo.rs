@@ -146,7 +146,8 @@ impl GuestSigInfo {
         self.word(8)
     }
 
-    fn word(&self, at: usize) -> i32 {
+    /// The word at offset `at`.
+    pub fn word(&self, at: usize) -> i32 {
         i32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
     }
 }

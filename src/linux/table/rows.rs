@@ -50,7 +50,7 @@ pub static ROWS: &[Row] = &[
     row("mount",                        21,  40,  &[Str, Name, Str, Flags(&MOUNT), Str], Pass(libc::SYS_mount), Full),
     row("setuid",                       23,  NO,  &[Uint], Call(proc_ids::setuid16), Full),
     row("getuid",                       24,  NO,  &[], Call(proc_ids::getuid16), Full),
-    row("ptrace",                       26,  117, &[Hex, Int, Hex, Hex], NONE, Missing("no guest thread can be traced through the host's ptrace")),
+    row("ptrace",                       26,  117, &[Hex, Int, Hex, Hex], Call(ptrace::sys_ptrace), Partial("between guests; see ptrace.md")),
     row("pause",                        29,  NO,  &[], Call(signal::calls::sys_pause), Full),
     row("access",                       33,  NO,  &[Path, Flags(&ACCESS)], Pass(libc::SYS_access), Full),
     row("nice",                         34,  NO,  &[Int], Call(proc_ids::nice), Full),
