@@ -33,6 +33,7 @@ pub mod proc_cpu;
 pub mod proc_ctl;
 pub mod proc_ids;
 pub mod proc_limits;
+pub mod proc_mem;
 pub mod proc_sched;
 pub mod proc_status;
 pub mod process;

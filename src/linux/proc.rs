@@ -1,15 +1,15 @@
 //! What the guest reads under /proc in place of the emulator's own entries.
 
-use std::ffi::CString;
-use std::fmt::Write as _;
+use std::ffi::{CString, OsStr};
 use std::io::Write as _;
 use std::os::fd::{FromRawFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use super::call::{SyscallContext, host};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc_cpu, proc_status};
-use crate::mem::{MapEntry, Prot, space};
+use super::{guest, proc_cpu, proc_mem, proc_status};
+use crate::mem::space;
 
 /// The entry's name where a path is one of the caller's own process or thread: `maps` of /proc/self/maps,
 /// /proc/thread-self/maps, /proc/PID/maps, /proc/self/task/TID/maps.
@@ -41,14 +41,16 @@ fn split_number(text: &[u8]) -> Option<(u32, &[u8])> {
 
 /// Opens `path` if its contents are made here. `flags` are the guest's.
 pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResult> {
-    if !path.starts_with(b"/proc/") {
+    if !path.starts_with(b"/proc/") || !exists(path) {
         return None;
     }
     let contents = if path == b"/proc/cpuinfo" {
         proc_cpu::cpuinfo(ctx.process.settings.model).into_bytes()
     } else {
         match is_own(path)? {
-            b"maps" => maps(&space().maps()).into_bytes(),
+            b"maps" => proc_mem::maps(&space().maps()).into_bytes(),
+            b"smaps" => proc_mem::smaps().into_bytes(),
+            b"smaps_rollup" => proc_mem::smaps_rollup().into_bytes(),
             b"cmdline" => cmdline(ctx.process),
             b"environ" => environ(ctx.process),
             b"auxv" => auxv(ctx.process),
@@ -61,19 +63,21 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
                 None => return Some(Err(Errno::ENOENT)),
             },
             b"personality" => format!("{:08x}\n", ctx.task.personality).into_bytes(),
-            b"statm" => match statm() {
-                Some(text) => text.into_bytes(),
-                None => return Some(Err(Errno::ENOENT)),
-            },
+            b"statm" => proc_mem::Sizes::of(ctx.process, 0).statm().into_bytes(),
             // Memory by host address would reach the emulator.
             b"mem" => return Some(Err(Errno::EACCES)),
-            b"smaps" | b"smaps_rollup" | b"numa_maps" | b"pagemap" | b"clear_refs" => {
+            b"numa_maps" | b"pagemap" | b"clear_refs" => {
                 return Some(Err(Errno::ENOENT));
             }
             _ => return None,
         }
     };
     Some(serve(&contents, flags))
+}
+
+/// Whether the host has the file: in a chroot /proc need not be mounted.
+fn exists(path: &[u8]) -> bool {
+    std::fs::symlink_metadata(OsStr::from_bytes(path)).is_ok()
 }
 
 /// A read-only descriptor with these contents.
@@ -109,37 +113,6 @@ fn serve(contents: &[u8], flags: u32) -> SysResult {
             Ok(file.into_raw_fd() as u32)
         }
     }
-}
-
-/// fs/proc/task_mmu.c show_map_vma, for a 32-bit kernel: names start at column 49.
-fn maps(entries: &[MapEntry]) -> String {
-    const NAME_COLUMN: usize = 49;
-    let mut out = String::new();
-    for e in entries {
-        let flag = |on: bool, c: char| if on { c } else { '-' };
-        let mut line = format!(
-            "{:08x}-{:08x} {}{}{}{} {:08x} {:02x}:{:02x} {}",
-            e.start,
-            e.end,
-            flag(e.prot.contains(Prot::READ), 'r'),
-            flag(e.prot.contains(Prot::WRITE), 'w'),
-            flag(e.prot.contains(Prot::EXEC), 'x'),
-            if e.shared { 's' } else { 'p' },
-            e.offset,
-            e.dev.0,
-            e.dev.1,
-            e.inode,
-        );
-        line.push(' ');
-        if !e.path.is_empty() {
-            while line.len() < NAME_COLUMN {
-                line.push(' ');
-            }
-            line.push_str(&String::from_utf8_lossy(&e.path).replace('\n', "\\012"));
-        }
-        let _ = writeln!(out, "{line}");
-    }
-    out
 }
 
 /// Strings between two guest addresses, as the guest has them now (programs overwrite them to change their title).
@@ -181,21 +154,13 @@ fn auxv(process: &Process) -> Vec<u8> {
         .collect()
 }
 
-/// Bytes mapped by the guest.
-fn mapped_bytes() -> u64 {
-    space()
-        .maps()
-        .iter()
-        .map(|e| u64::from(e.end.wrapping_sub(e.start)))
-        .sum()
-}
-
 /// The host's line with the guest's sizes and addresses (fs/proc/array.c do_task_stat).
 fn stat(process: &Process, path: &[u8]) -> Option<String> {
     let host = std::fs::read_to_string(std::str::from_utf8(path).ok()?).ok()?;
     let image = &process.image;
     let numbers = StatNumbers {
-        vsize: mapped_bytes(),
+        vsize: space().mapped_bytes(),
+        rss: proc_mem::Sizes::of(process, 0).rss >> 2,
         code: (image.code_start, image.code_end),
         stack: image.stack_start,
         args: (image.arg_start, image.arg_end),
@@ -207,6 +172,8 @@ fn stat(process: &Process, path: &[u8]) -> Option<String> {
 /// What /proc/PID/stat says about the address space.
 struct StatNumbers {
     vsize: u64,
+    /// Pages.
+    rss: u64,
     code: (u32, u32),
     stack: u32,
     args: (u32, u32),
@@ -227,6 +194,7 @@ impl StatNumbers {
             }
         };
         set(23, self.vsize.to_string());
+        set(24, self.rss.to_string());
         set(25, u32::MAX.to_string());
         set(26, self.code.0.to_string());
         set(27, self.code.1.to_string());
@@ -240,14 +208,6 @@ impl StatNumbers {
         set(51, self.env.1.to_string());
         format!("{name} {}\n", fields.join(" "))
     }
-}
-
-/// The host's line with the guest's total size, in pages.
-fn statm() -> Option<String> {
-    let host = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let mut fields: Vec<String> = host.split_whitespace().map(str::to_string).collect();
-    *fields.first_mut()? = (mapped_bytes() / 4096).to_string();
-    Some(fields.join(" ") + "\n")
 }
 
 #[cfg(test)]
@@ -268,25 +228,6 @@ mod tests {
         assert_eq!(is_own(b"/etc/passwd"), None);
     }
 
-    /// A line of an ARMv7 machine's /proc/self/maps.
-    #[test]
-    fn map_lines() {
-        let entry = MapEntry {
-            start: 0x10000,
-            end: 0x1a000,
-            prot: Prot::READ | Prot::EXEC,
-            shared: false,
-            offset: 0,
-            dev: (0xb3, 2),
-            inode: 1704,
-            path: b"/bin/cat".to_vec(),
-        };
-        assert_eq!(
-            maps(&[entry]),
-            "00010000-0001a000 r-xp 00000000 b3:02 1704       /bin/cat\n"
-        );
-    }
-
     #[test]
     fn stat_fields() {
         let host = "7 (a b) c) R ".to_string()
@@ -294,6 +235,7 @@ mod tests {
             + "\n";
         let numbers = StatNumbers {
             vsize: 9000,
+            rss: 12,
             code: (1, 2),
             stack: 77,
             args: (3, 4),
@@ -308,8 +250,8 @@ mod tests {
             .collect();
         assert_eq!(out.split(' ').next(), Some("7"));
         assert_eq!(
-            (fields[0], fields[20], fields[25], fields[49]),
-            ("R", "9000", "77", "52")
+            (fields[0], fields[20], fields[21], fields[25], fields[49]),
+            ("R", "9000", "12", "77", "52")
         );
     }
 }

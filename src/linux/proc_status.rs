@@ -1,9 +1,9 @@
 //! /proc/self/status: the host's text with what is the guest's own put in (fs/proc/array.c, fs/proc/task_mmu.c).
 
 use super::call::SyscallContext;
+use super::proc_mem::Sizes;
 use super::seccomp;
 use super::signal::set::SigSet;
-use crate::mem::space;
 
 /// Lines that an ARM kernel does not have: x86's, and those of huge pages, which the guest has none of.
 const ABSENT: [&str; 4] = [
@@ -20,7 +20,14 @@ pub fn status(ctx: &SyscallContext<'_>, path: &[u8]) -> Option<String> {
         .lines()
         .any(|line| line.strip_prefix("Pid:\t") == Some(&ctx.task.tid.to_string()));
     let (ignored, caught) = dispositions(ctx);
-    let size = space().mapped_bytes() >> 10;
+    let size_now = |key: &str| {
+        let line = host.lines().find(|line| line.split(':').next() == Some(key))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    let beyond = size_now("VmHWM")
+        .unwrap_or(0)
+        .saturating_sub(size_now("VmRSS").unwrap_or(0));
+    let sizes = Sizes::of(ctx.process, beyond);
     let mode = seccomp::mode_number(ctx);
     let mut text = String::with_capacity(host.len());
     for line in host.lines() {
@@ -29,13 +36,12 @@ pub fn status(ctx: &SyscallContext<'_>, path: &[u8]) -> Option<String> {
             continue;
         }
         let value = match key {
-            "VmPeak" | "VmSize" => Some(format!("{size:8} kB")),
             "SigIgn" => Some(format!("{:016x}", ignored.0)),
             "SigCgt" => Some(format!("{:016x}", caught.0)),
             "SigBlk" if own => Some(format!("{:016x}", ctx.task.mask.0)),
             "Seccomp" => Some(mode.to_string()),
             "Seccomp_filters" => Some(u32::from(mode == 2).to_string()),
-            _ => None,
+            _ => sizes.status_line(key),
         };
         match value {
             Some(value) => text.extend([key, ":\t", &value]),

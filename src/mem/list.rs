@@ -155,9 +155,9 @@ pub struct MapEntry {
 }
 
 /// A line of the host's /proc/self/maps.
-struct HostEntry {
-    start: u64,
-    end: u64,
+pub(super) struct HostEntry {
+    pub start: u64,
+    pub end: u64,
     shared: bool,
     offset: u64,
     dev: (u32, u32),
@@ -165,7 +165,7 @@ struct HostEntry {
     path: Vec<u8>,
 }
 
-fn parse_line(line: &[u8]) -> Option<HostEntry> {
+pub(super) fn parse_line(line: &[u8]) -> Option<HostEntry> {
     let hex = |text: &[u8]| u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok();
     let mut fields = line.splitn(6, |&b| b == b' ');
     let (start, end) = split(fields.next()?, b'-')?;
@@ -216,49 +216,59 @@ impl Space {
         }
         let mut list: Vec<MapEntry> = Vec::new();
         for entry in &host {
-            let first = (entry.start.max(base) - base) >> PAGE_SHIFT;
-            let end = ((entry.end.min(base + WINDOW) - base) >> PAGE_SHIFT) as u32;
-            let mut page = self.table.first_mapped(first as u32..end);
-            while page < end {
-                let mask = MAPPED | STACK | Prot::all().bits();
-                let until = state.name_end(page, self.table.run_end(page, end, mask));
-                let into = self.at(page) - entry.start;
-                push(
-                    &mut list,
-                    MapEntry {
-                        start: page << PAGE_SHIFT,
-                        end: until << PAGE_SHIFT,
-                        prot: Prot::from_bits_truncate(self.table.get(page)),
-                        shared: entry.shared,
-                        offset: if entry.inode == 0 { 0 } else { entry.offset + into },
-                        dev: entry.dev,
-                        inode: entry.inode,
-                        path: match state.name(page, until) {
-                            Some(name) if entry.inode == 0 => name.as_bytes().to_vec(),
-                            _ => entry.path.clone(),
-                        },
-                    },
-                );
-                page = self.table.first_mapped(until..end);
-            }
+            self.pieces(&state, entry, |piece| push(&mut list, piece));
         }
         list
     }
+
+    /// The guest's mappings within one of the host's, which may be several and may leave parts out.
+    pub(super) fn pieces(&self, state: &State, entry: &HostEntry, mut each: impl FnMut(MapEntry)) {
+        let base = self.base();
+        let first = (entry.start.max(base) - base) >> PAGE_SHIFT;
+        let end = ((entry.end.min(base + WINDOW).max(base) - base) >> PAGE_SHIFT) as u32;
+        let mut page = self.table.first_mapped(first.min(u64::from(end)) as u32..end);
+        while page < end {
+            let mask = MAPPED | STACK | Prot::all().bits();
+            let until = state.name_end(page, self.table.run_end(page, end, mask));
+            let into = self.at(page) - entry.start;
+            each(MapEntry {
+                start: page << PAGE_SHIFT,
+                end: until << PAGE_SHIFT,
+                prot: Prot::from_bits_truncate(self.table.get(page)),
+                shared: entry.shared,
+                offset: if entry.inode == 0 { 0 } else { entry.offset + into },
+                dev: entry.dev,
+                inode: entry.inode,
+                path: match state.name(page, until) {
+                    Some(name) if entry.inode == 0 => name.as_bytes().to_vec(),
+                    _ => entry.path.clone(),
+                },
+            });
+            page = self.table.first_mapped(until..end);
+        }
+    }
 }
 
-/// Appends an entry, joined to the last one if the guest cannot tell them apart.
-fn push(list: &mut Vec<MapEntry>, entry: MapEntry) {
-    if let Some(last) = list.last_mut()
-        && last.end == entry.start
-        && (last.prot, last.shared, last.dev, last.inode)
-            == (entry.prot, entry.shared, entry.dev, entry.inode)
-        && last.path == entry.path
-        && (entry.inode == 0 || last.offset + u64::from(last.end - last.start) == entry.offset)
-    {
-        last.end = entry.end;
-        return;
+impl MapEntry {
+    /// Takes in the mapping that follows if the guest cannot tell them apart.
+    pub(super) fn join(&mut self, next: &MapEntry) -> bool {
+        let joined = self.end == next.start
+            && (self.prot, self.shared, self.dev, self.inode)
+                == (next.prot, next.shared, next.dev, next.inode)
+            && self.path == next.path
+            && (next.inode == 0 || self.offset + u64::from(self.end - self.start) == next.offset);
+        if joined {
+            self.end = next.end;
+        }
+        joined
     }
-    list.push(entry);
+}
+
+/// Appends an entry, joined to the last one where possible.
+fn push(list: &mut Vec<MapEntry>, entry: MapEntry) {
+    if !list.last_mut().is_some_and(|last| last.join(&entry)) {
+        list.push(entry);
+    }
 }
 
 impl State {

@@ -13,9 +13,11 @@ mod map;
 mod page;
 mod remap;
 mod space;
+mod usage;
 
 pub use access::copy_fixup;
 pub use addr::{Fault, GuestAddr, PAGE_SIZE, Prot, STACK_TOP, TASK_SIZE, VECTORS, WINDOW};
 pub use list::MapEntry;
 pub use map::MapRequest;
 pub use space::{InitError, Limits, Space, SpaceConfig, WindowPlace, space};
+pub use usage::{MemoryUse, Used};

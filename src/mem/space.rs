@@ -110,6 +110,8 @@ pub(super) struct State {
     pub unforked: Vec<Range<u32>>,
     /// Mapped pages, as RLIMIT_AS counts them.
     pub mapped: u32,
+    /// The most that were mapped so far.
+    pub peak: u32,
     /// Private writable pages outside the stack, as RLIMIT_DATA counts them.
     pub data: u32,
 }
@@ -163,6 +165,7 @@ impl Space {
                 attached: BTreeMap::new(),
                 unforked: Vec::new(),
                 mapped: 0,
+                peak: 0,
                 data: 0,
             }),
             hook: AtomicUsize::new(0),
@@ -336,6 +339,11 @@ impl Space {
         u64::from(self.lock().mapped) << PAGE_SHIFT
     }
 
+    /// The most bytes that were mapped at a time, as VmPeak shows them.
+    pub fn peak_bytes(&self) -> u64 {
+        u64::from(self.lock().peak) << PAGE_SHIFT
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -392,6 +400,7 @@ impl Space {
         let before = self.table.replace(range.clone(), 0, byte | MAPPED);
         let count = range.end - range.start;
         state.mapped = state.mapped - before.mapped + count;
+        state.peak = state.peak.max(state.mapped);
         let data = Prot::from_bits_truncate(byte).contains(Prot::WRITE) && byte & (SHARED | STACK) == 0;
         state.data = state.data - before.data + if data { count } else { 0 };
         state.forget(&range);
