@@ -19,10 +19,10 @@ fn getppid_ns() -> f64 {
 fn main() {
     let before = getppid_ns();
     let start = Instant::now();
-    let first = emu::confine::baseline();
+    let first = emu::confine::baseline(false);
     let install = start.elapsed();
     let start = Instant::now();
-    let second = emu::confine::baseline();
+    let second = emu::confine::baseline(false);
     let again = start.elapsed();
     let after = getppid_ns();
     println!(

@@ -1,7 +1,13 @@
 //! Command line entry point: from options to a guest process that runs.
 
+use emu::cache::arena::Place;
+use emu::cli::confine::Inherited;
 use emu::cli::entry::{Entry, is_qemu_name};
 use emu::cli::{self, Config, EnvEdit, Found, Stop, qemu};
+use emu::confine::limits::Limits;
+use emu::confine::profile::{Mount, Policy};
+use emu::confine::strict::ExecutableRange;
+use emu::confine::{namespaces, print};
 use emu::cpu::model::Model;
 use emu::diag::{log, memory, stats};
 use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
@@ -38,12 +44,24 @@ fn main() {
     };
     let mut items = config.log;
     items.set(log::Items::STRACE, config.strace);
-    if let Err(error) = log::init(items, config.log_file.as_deref(), config.reexec.is_some()) {
+    if let Some(fd) = config.log_fd {
+        log::init_open(items, fd);
+    } else if let Err(error) = log::init(items, config.log_file.as_deref(), config.reexec.is_some()) {
         let file = config.log_file.as_deref().unwrap_or(Path::new("-"));
         fail(&format!("-D {}: {error}", file.display()), cli::EXIT_USAGE);
     }
     stats::set_count_execution(config.stats);
     linux::exec::open_self(entry.is_registered());
+    let mut config = config;
+    // Whoever registered `emu` with the C flag wants set-id programs to have their privileges.
+    config.allow_setuid |= entry.is_registered() && keeps_credentials();
+    if config.print_policy {
+        print_policy(&config);
+    }
+    let data_limit = match config.policy.take() {
+        Some(policy) => enter(&mut config, policy),
+        None => None,
+    };
     let Some(model) = Model::by_name(&config.cpu) else {
         let known: Vec<_> = Model::names().collect();
         fail(
@@ -62,7 +80,82 @@ fn main() {
             cli::EXIT_USAGE,
         ),
     };
-    run(config, entry, model, host)
+    run(config, entry, model, host, data_limit)
+}
+
+/// Whether the kernel's registration for ARM programs has the C flag: set-id programs get their privileges, under `emu`.
+fn keeps_credentials() -> bool {
+    emu::binfmt::registered().is_some_and(|(_, _, flags)| flags.contains('C'))
+}
+
+/// Before anything of the guest: into the namespaces of a confined run. Returns in the guest's first process, with the
+/// limit on data that it is to keep.
+fn enter(config: &mut Config, mut policy: Policy) -> Option<u64> {
+    if policy.root.is_none() {
+        bring_program(config, &mut policy);
+    }
+    let entered = Limits::new(&policy)
+        .and_then(|limits| namespaces::enter(&policy, limits, linux::exec::private_fd(), log::private_fd()));
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err(error) => fail(&error.to_string(), cli::EXIT_USAGE),
+    };
+    config.strict = Some(Inherited {
+        allow_native: policy.allow_native,
+        cap_add: policy.cap_add.clone(),
+        ..Inherited::default()
+    });
+    config.kept = policy
+        .rlimit
+        .iter()
+        .map(|l| (l.resource, l.soft, l.hard))
+        .collect();
+    entered.data_limit
+}
+
+/// `--confine`: the program is found here and put into the empty root under its own name, with -L's directory.
+fn bring_program(config: &mut Config, policy: &mut Policy) {
+    let env = environment(config);
+    let Found { host, .. } = match cli::find_program(&config.program, &search_path(&env), &|guest| {
+        in_sysroot(config, guest)
+    }) {
+        Ok(found) => found,
+        Err(error) => fail(&error.to_string(), error.status()),
+    };
+    let absolute = |path: &Path| match path.canonicalize() {
+        Ok(path) => path,
+        Err(error) => fail(&format!("{}: {error}", path.display()), cli::EXIT_CANNOT_RUN),
+    };
+    let program = absolute(&host);
+    let mut first = Vec::new();
+    if let Some(dir) = &mut config.sysroot {
+        *dir = absolute(dir);
+        first.push(Mount::RoBind(dir.clone(), dir.clone()));
+    }
+    if !first.iter().any(|m| program.starts_with(m.target())) {
+        first.push(Mount::RoBind(program.clone(), program.clone()));
+    }
+    policy.mounts.splice(0..0, first);
+    if config.argv0.is_none() {
+        config.argv0 = Some(config.program.clone());
+    }
+    config.program = program.into_os_string();
+}
+
+/// `--print-policy`.
+fn print_policy(config: &Config) -> ! {
+    let calls = linux::table::host::host_calls();
+    let text = match &config.policy {
+        Some(policy) => match Limits::new(policy) {
+            Ok(limits) => print::strict(policy, &limits, &calls, &config.program.to_string_lossy()),
+            Err(error) => fail(&error.to_string(), cli::EXIT_USAGE),
+        },
+        None if config.confined => print::baseline(config.allow_setuid),
+        None => "profile: none\n".to_string(),
+    };
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+    std::process::exit(0)
 }
 
 /// Reads the command line as the one who wrote it meant it: the kernel for a registered machine's program, a tool that knows
@@ -113,7 +206,13 @@ struct Opened {
     argv: Vec<Vec<u8>>,
 }
 
-fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) -> ! {
+fn run(
+    mut config: Config,
+    entry: Entry,
+    model: &'static Model,
+    host: HostFeatures,
+    data_limit: Option<u64>,
+) -> ! {
     let env = environment(&config);
     let program = match config.reexec.filter(|&fd| fd >= 0) {
         Some(fd) => Opened {
@@ -151,6 +250,13 @@ fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) 
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
     linux::proc_limits::adopt_limits(&config.limits);
+    if config.strict.is_some() {
+        linux::proc_limits::set_strict();
+        let data = data_limit.map(|bytes| (libc::RLIMIT_DATA, bytes, bytes));
+        for (resource, soft, hard) in config.kept.iter().copied().chain(data) {
+            linux::proc_limits::set_kept(resource, soft, hard);
+        }
+    }
     let c_strings = |strings: &[Vec<u8>]| -> Vec<CString> {
         // Arguments and variables came from C strings.
         strings
@@ -186,6 +292,7 @@ fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) 
         unlinked: config.log.contains(log::Items::EXEC),
         host,
         clocks: clock_functions(start.process.vdso),
+        place: config.strict.as_mut().map(arena_place),
         ..ExecConfig::new(model)
     };
     let machine = exec::init(&exec)
@@ -201,9 +308,7 @@ fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) 
         Ok(machine) => machine,
         Err(error) => fail(&error, cli::EXIT_CANNOT_RUN),
     };
-    if config.confined
-        && let Err(error) = confine::baseline()
-    {
+    if let Err(error) = install_filter(&config) {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
     let seccomp = match config.seccomp.map(linux::seccomp::adopt) {
@@ -211,16 +316,50 @@ fn run(config: Config, entry: Entry, model: &'static Model, host: HostFeatures) 
         Some(Some(state)) => state,
         None => linux::seccomp::State::default(),
     };
-    let image = Image::new(&start.process, program.argv, env);
+    let image = Image {
+        filename: program.path.into_os_string().into_vec(),
+        ..Image::new(&start.process, program.argv, env)
+    };
     let settings: &'static Settings = Box::leak(Box::new(Settings {
         sysroot: config.sysroot.clone(),
         model,
         strace: config.strace,
+        strict: config.strict.clone(),
+        set_id_by_kernel: match config.allow_setuid {
+            true => keeps_credentials,
+            false => || false,
+        },
         at_exit: if config.stats { report } else { || {} },
         reexec_args: Box::new(move |next| config.reexec_args(next, &linux::proc_limits::kept_limits())),
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::run(process, machine, seccomp)
+}
+
+/// Where the translator's arena is: the same for all processes of a confined run, so that one filter serves them.
+fn arena_place(strict: &mut Inherited) -> Place {
+    if strict.start == 0 {
+        (strict.start, strict.len) = Place::draw();
+    }
+    Place::at(strict.start, strict.len)
+}
+
+/// The filter of the profile, on this process's one thread, before the guest's first instruction.
+fn install_filter(config: &Config) -> Result<(), confine::ConfineError> {
+    match &config.strict {
+        Some(strict) if !strict.allow_native => {
+            let calls = linux::table::host::host_calls();
+            let numbers: Vec<_> = calls.iter().map(|call| call.1).collect();
+            // The executable half of the arena.
+            let arena = ExecutableRange {
+                start: strict.start,
+                len: strict.len,
+            };
+            confine::strict::install(&numbers, &strict.cap_add, arena)
+        }
+        _ if config.confined => confine::baseline(config.allow_setuid).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// The clock functions of the vDSO at guest address `vdso`.
@@ -272,16 +411,14 @@ fn environment(config: &Config) -> Vec<Vec<u8>> {
 
 /// Finds the program, follows scripts, executes what is the host's own.
 fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
-    let path = env.iter().find_map(|var| var.strip_prefix(b"PATH=")).map_or_else(
-        || OsString::from("/usr/local/bin:/usr/bin:/bin"),
-        |p| OsString::from_vec(p.to_vec()),
-    );
+    let path = search_path(env);
     let resolve = |guest: &Path| in_sysroot(config, guest);
     let Found { mut guest, mut host } = match cli::find_program(&config.program, &path, &resolve) {
         Ok(found) => found,
         Err(error) => fail(&error.to_string(), error.status()),
     };
     let mut argv: Vec<Vec<u8>> = config.argv().into_iter().map(OsStringExt::into_vec).collect();
+    let first = guest.clone();
     for _ in 0..=MAX_SCRIPTS {
         let program = match load::open_program(&host) {
             Ok(program) => program,
@@ -310,11 +447,18 @@ fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
                 .to_string(),
                 cli::EXIT_CANNOT_RUN,
             ),
+            Kind::X86_64 if config.strict.as_ref().is_some_and(|s| !s.allow_native) => fail(
+                &format!(
+                    "{}: an x86-64 program; --allow-native lets those of the root run",
+                    guest.display()
+                ),
+                cli::EXIT_CANNOT_RUN,
+            ),
             Kind::X86_64 => execute_natively(config, &host, &argv, env),
             _ => {
                 return Opened {
                     file: program.file,
-                    path: guest,
+                    path: first,
                     argv,
                 };
             }
@@ -323,6 +467,13 @@ fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
     fail(
         &format!("{}: too many interpreters of interpreters", guest.display()),
         cli::EXIT_CANNOT_RUN,
+    )
+}
+
+fn search_path(env: &[Vec<u8>]) -> OsString {
+    env.iter().find_map(|var| var.strip_prefix(b"PATH=")).map_or_else(
+        || OsString::from("/usr/local/bin:/usr/bin:/bin"),
+        |p| OsString::from_vec(p.to_vec()),
     )
 }
 
@@ -337,7 +488,15 @@ fn in_sysroot(config: &Config, guest: &Path) -> PathBuf {
 }
 
 fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u8>]) -> ! {
+    if config.strict.is_some()
+        && let Err(error) = install_filter(config)
+    {
+        fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
+    }
     let mut command = std::process::Command::new(host);
+    if config.clear_env {
+        command.env_clear();
+    }
     command
         .arg0(OsStr::from_bytes(&argv[0]))
         .args(argv[1..].iter().map(|a| OsStr::from_bytes(a)));

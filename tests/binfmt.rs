@@ -70,6 +70,25 @@ fn the_kernel_starts_emu() {
     }
 }
 
+/// The C flag is for set-id programs, which no_new_privs would keep from their privileges.
+#[test]
+fn credentials() {
+    let program = guest();
+    for (flags, no_new_privs) in [("POCF", 0), ("POF", 1)] {
+        let script = format!(
+            "{EMU} binfmt install --flags '{flags}' >/dev/null; {} status || [ $? = 7 ]",
+            program.display()
+        );
+        let Some(output) = in_namespace(&script) else {
+            return;
+        };
+        assert!(
+            output.contains(&format!("NoNewPrivs:\t{no_new_privs}\n")),
+            "{flags}: {output}"
+        );
+    }
+}
+
 /// The fixed binary is there where its path is not; without /proc the kernel starts what the guest executes.
 #[test]
 fn in_a_chroot() {

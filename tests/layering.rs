@@ -36,7 +36,7 @@ const ROOMS: [Room; 18] = [
     room("linux",   &["exec::machine", "exec::signals", "mem", "load", "confine", "diag", "cli"], true),
     room("confine", &[], true),
     room("diag",    &[], true),
-    room("cli",     &["diag"], true),
+    room("cli",     &["diag", "confine"], true),
     room("binfmt",  &[], true),
     room("doctor",  &["binfmt", "exec"], true),
     // Wiring: the library's root names the rooms, the binary joins them.

@@ -26,6 +26,29 @@ pub struct Place {
     pub len: u64,
 }
 
+impl Place {
+    /// A place for an arena where the kernel puts nothing by itself, whatever it randomises: address of the executable
+    /// mapping, length. Above the guest's window and below programs, libraries and stacks.
+    pub fn draw() -> (u64, u64) {
+        const LOWEST: u64 = 0x1000_0000_0000;
+        const SPAN: u64 = 0x3000_0000_0000;
+        let mut bytes = [0u8; 8];
+        // SAFETY: the buffer has that length. Without random bytes the place is a fixed one.
+        unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        let offset = (u64::from_le_bytes(bytes) % SPAN) & !0xfff;
+        (LOWEST + offset, SIZES[too_large()] as u64)
+    }
+
+    /// The place whose executable mapping is at `start`: the writable one is next to it, with a gap.
+    pub fn at(start: u64, len: u64) -> Place {
+        Place {
+            rx: start,
+            rw: start + 2 * len,
+            len,
+        }
+    }
+}
+
 /// The code memory of a process. Offsets are from the start of either mapping.
 #[derive(Debug)]
 pub struct Arena {

@@ -1,8 +1,10 @@
 //! The command line: options, environment variables that act as options, and finding the program to run.
 
+pub mod confine;
 pub mod entry;
 pub mod qemu;
 
+use crate::confine::profile::{Policy, parse_size};
 use crate::diag::log::Items;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::{OsStr, OsString};
@@ -30,11 +32,14 @@ struct Options {
     #[arg(short = 'L', long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
     /// Set VAR in the guest's environment (repeatable)
-    #[arg(short = 'E', value_name = "VAR=VALUE", action = ArgAction::Append)]
+    #[arg(short = 'E', long = "env", value_name = "VAR=VALUE", action = ArgAction::Append)]
     set: Vec<OsString>,
     /// Remove VAR from the guest's environment (repeatable)
     #[arg(short = 'U', value_name = "VAR", action = ArgAction::Append)]
     unset: Vec<OsString>,
+    /// Start with an empty environment
+    #[arg(long)]
+    clear_env: bool,
     /// What the guest sees as argv[0] (default: PROGRAM as given)
     #[arg(short = '0', value_name = "ARGV0", allow_hyphen_values = true)]
     argv0: Option<OsString>,
@@ -47,7 +52,7 @@ struct Options {
     /// Write a line for every system call
     #[arg(long)]
     strace: bool,
-    /// Log ITEMS: a comma list of in_asm, ir, out_asm, exec, unimp
+    /// Log ITEMS: a comma list of in_asm, ir, out_asm, exec, unimp, policy
     #[arg(short = 'd', value_name = "ITEMS", value_parser = Items::parse)]
     log: Option<Items>,
     /// Write the log and --strace to FILE instead of standard error
@@ -74,6 +79,14 @@ struct Options {
     /// Leave out the baseline system call filter and the rule for executable memory
     #[arg(long)]
     unconfined: bool,
+    /// Let set-id programs that the guest executes have their privileges (without no_new_privs)
+    #[arg(long)]
+    allow_setuid: bool,
+    /// Print the policy that would be in force, and end
+    #[arg(long)]
+    print_policy: bool,
+    #[command(flatten)]
+    confinement: confine::ConfinementOptions,
     /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
     #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
     reexec: Option<i32>,
@@ -89,10 +102,16 @@ struct Options {
     /// Internal: the guest's system call filters are in FD
     #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
     reexec_seccomp: Option<i32>,
+    /// Internal: the strict policy that is in force
+    #[arg(long, hide = true, requires = "reexec", value_parser = confine::Inherited::parse)]
+    reexec_strict: Option<confine::Inherited>,
+    /// Internal: the log is open as FD
+    #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
+    reexec_log: Option<i32>,
     /// The program and its arguments, handed to the guest as they are
     #[arg(
         value_name = "PROGRAM [ARGS...]",
-        required = true,
+        required_unless_present = "print_policy",
         trailing_var_arg = true,
         num_args = 1..
     )]
@@ -107,7 +126,7 @@ pub enum EnvEdit {
 }
 
 /// Everything the command line decides.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Config {
     /// Directory in which absolute guest paths are looked up first.
     pub sysroot: Option<PathBuf>,
@@ -130,6 +149,18 @@ pub struct Config {
     /// The window lies anywhere, not at host address 0.
     pub based: bool,
     pub confined: bool,
+    /// No no_new_privs, and so a filter only where the caller may install one without.
+    pub allow_setuid: bool,
+    pub print_policy: bool,
+    pub clear_env: bool,
+    /// Set for a run in namespaces of its own that is still to be confined.
+    pub policy: Option<Policy>,
+    /// Set where that has been done, by this process or the one before execve.
+    pub strict: Option<confine::Inherited>,
+    /// Limits of a confined run that the system layer keeps: resource, soft, hard.
+    pub kept: Vec<(u32, u64, u64)>,
+    /// With `reexec`: the log's descriptor.
+    pub log_fd: Option<i32>,
     /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
     pub reexec: Option<i32>,
     /// With it: the guest's resource limits that the host does not know, as `linux::proc_limits` lists them.
@@ -150,6 +181,10 @@ pub struct Handover<'a> {
     pub argv: &'a [OsString],
     /// Descriptor of the guest's system call filters, if it has any (see `linux::seccomp`).
     pub seccomp: Option<i32>,
+    /// Descriptor of the log, where it has one.
+    pub log: Option<i32>,
+    /// The strict policy that the next program is under, if this one is.
+    pub strict: Option<&'a confine::Inherited>,
 }
 
 /// Parsing ended without a [`Config`].
@@ -186,6 +221,12 @@ impl Config {
             edits.push((index, EnvEdit::Unset(name)));
         }
         edits.sort_by_key(|e| e.0);
+        let mut env: Vec<EnvEdit> = edits.into_iter().map(|e| e.1).collect();
+        let mut policy = options.confinement.policy(&matches, &mut env)?;
+        if policy.is_some() && options.unconfined {
+            return Err(usage("--unconfined and a confined run exclude each other".into()));
+        }
+        let clear_env = options.clear_env || policy.as_mut().is_some_and(|p| p.clear_env);
         let mut command = options.command.into_iter();
         let program = command.next().unwrap_or_default();
         let from_env = || {
@@ -195,7 +236,7 @@ impl Config {
         };
         Ok(Config {
             sysroot: options.sysroot.or_else(|| from_env().map(PathBuf::from)),
-            env: edits.into_iter().map(|e| e.1).collect(),
+            env,
             argv0: options.argv0,
             stack_size: options.stack_size,
             cpu: options.cpu,
@@ -209,6 +250,13 @@ impl Config {
             host_without: options.host_without,
             based: options.based,
             confined: !options.unconfined,
+            allow_setuid: options.allow_setuid,
+            print_policy: options.print_policy,
+            clear_env,
+            policy,
+            strict: options.reexec_strict,
+            kept: Vec::new(),
+            log_fd: options.reexec_log,
             reexec: options.reexec,
             limits: options.reexec_limits,
             seccomp: options.reexec_seccomp,
@@ -229,6 +277,12 @@ impl Config {
         if let Some(fd) = next.seccomp {
             out.extend(["--reexec-seccomp".into(), fd.to_string().into()]);
         }
+        if let Some(strict) = next.strict {
+            out.extend(["--reexec-strict".into(), strict.to_option()]);
+        }
+        if let Some(fd) = next.log {
+            out.extend(["--reexec-log".into(), fd.to_string().into()]);
+        }
         let mut option = |name: &str, value: Option<&OsStr>| {
             out.push(name.into());
             out.extend(value.map(OsStr::to_os_string));
@@ -243,7 +297,9 @@ impl Config {
         if !self.log.is_empty() {
             option("-d", Some(OsStr::new(&self.log.to_list())));
         }
-        if let Some(file) = &self.log_file {
+        if let Some(file) = &self.log_file
+            && next.log.is_none()
+        {
             option("-D", Some(file.as_os_str()));
         }
         if !self.host_without.is_empty() {
@@ -257,6 +313,7 @@ impl Config {
             (self.one_insn_per_block, "--one-insn-per-block"),
             (self.based, "--based"),
             (!self.confined, "--unconfined"),
+            (self.allow_setuid, "--allow-setuid"),
         ];
         for (_, name) in flags.iter().filter(|f| f.0) {
             option(name, None);
@@ -277,7 +334,10 @@ impl Config {
 
     /// The guest's environment as `NAME=VALUE` byte strings: `host`'s (in its order), edited.
     pub fn environment(&self, host: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Vec<u8>> {
-        let mut vars: Vec<(OsString, OsString)> = host.into_iter().collect();
+        let mut vars: Vec<(OsString, OsString)> = match self.clear_env {
+            true => Vec::new(),
+            false => host.into_iter().collect(),
+        };
         for edit in &self.env {
             match edit {
                 EnvEdit::Set(name, value) => match vars.iter_mut().find(|v| v.0 == *name) {
@@ -313,25 +373,6 @@ fn stop(error: clap::Error) -> Stop {
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     usage(format!("{line} (see emu --help)"))
-}
-
-/// A size in bytes: a decimal or 0x number, then nothing or K, M or G (powers of 1024).
-fn parse_size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let number = match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => digits.parse(),
-    };
-    let size = number
-        .ok()
-        .and_then(|n: u64| n.checked_mul(1 << shift))
-        .filter(|&n| n > 0);
-    size.ok_or_else(|| "want a number of bytes, optionally with K, M or G".into())
 }
 
 /// Why a program could not be started. Displays as one line without the leading `emu: `.

@@ -132,6 +132,8 @@ fn a_reexec_command_line_parses_to_the_same_options() {
         vec!["=a".into()],
     ] {
         let next = Handover {
+            log: None,
+            strict: None,
             program: 5,
             name: OsStr::new("/bin/-sh"),
             argv: &argv,

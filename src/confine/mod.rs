@@ -5,10 +5,28 @@
 //! after it could be written. A set-uid program that the guest starts runs without its privileges: no_new_privs.
 
 mod bpf;
+mod caps;
+#[cfg(test)]
+mod filter_tests;
+mod landlock;
+pub mod limits;
+pub mod mm_map;
+mod monitor;
+mod mounts;
+pub mod namespaces;
 pub mod policy;
+pub mod print;
+pub mod profile;
+pub mod strict;
+mod sys;
+
+pub use caps::{NAMES as CAPABILITIES, number as capability};
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit status of the process outside where the set-up failed there.
+const EXIT_SETUP: i32 = 125;
 
 /// Whether [`baseline`] has been put in place, in this process or the one it was forked from.
 static CONFINED: AtomicBool = AtomicBool::new(false);
@@ -20,6 +38,52 @@ static ALONE: AtomicBool = AtomicBool::new(false);
 pub enum ConfineError {
     #[error("cannot install the system call filter ({0}); --unconfined runs without it")]
     Filter(String),
+    #[error("{0}")]
+    Setup(Problem),
+    #[error("{0}")]
+    Landlock(String),
+}
+
+/// A step of the set-up that the host refused: what, its reason, and what to do about it.
+#[derive(Debug)]
+pub struct Problem {
+    what: String,
+    reason: String,
+    advice: Option<String>,
+}
+
+impl Problem {
+    fn new(what: &str, error: &io::Error, advice: &str) -> Problem {
+        let text = error.to_string();
+        Problem {
+            what: what.into(),
+            // Without "(os error N)".
+            reason: text.split(" (os error").next().unwrap_or(&text).into(),
+            advice: Some(advice.to_string()).filter(|a| !a.is_empty()),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)?;
+        match &self.advice {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ConfineError {
+    fn advise(&mut self, text: &str) {
+        if let ConfineError::Setup(problem) = self {
+            problem.advice = Some(text.into());
+        }
+    }
+}
+
+fn setup(what: &str, error: &io::Error) -> ConfineError {
+    ConfineError::Setup(Problem::new(what, error, ""))
 }
 
 /// What [`baseline`] put in place.
@@ -32,26 +96,53 @@ pub struct Baseline {
 }
 
 /// Confines the calling process, which must have one thread still. Costs four system calls the first time, two
-/// in a process that inherited the filter.
-pub fn baseline() -> Result<Baseline, ConfineError> {
+/// in a process that inherited the filter. With `allow_setuid` programs may gain privileges by execve; the filter is then
+/// left out unless the caller has CAP_SYS_ADMIN, because others may install one only without.
+pub fn baseline(allow_setuid: bool) -> Result<Baseline, ConfineError> {
     let answer = marker();
     let inherited = answer.is_some();
-    let alone = answer.unwrap_or_else(no_filter);
+    let alone = answer.map_or_else(no_filter, |marker| marker.alone);
     if !inherited {
         let program = if alone {
             &bpf::PROGRAM
         } else {
             &bpf::PROGRAM_BEHIND
         };
-        let applied = seccompiler::apply_filter(program);
-        applied.map_err(|error| ConfineError::Filter(error.to_string()))?;
+        if allow_setuid {
+            install_keeping_privileges(program)?;
+        } else {
+            let applied = seccompiler::apply_filter(program);
+            applied.map_err(|error| ConfineError::Filter(error.to_string()))?;
+        }
     }
-    ALONE.store(alone, Ordering::Relaxed);
-    CONFINED.store(true, Ordering::Relaxed);
+    note_confined(alone);
     Ok(Baseline {
         inherited,
         exec_gain_refused: refuse_exec_gain(),
     })
+}
+
+/// Installs a filter without no_new_privs. EACCES, where the caller has no CAP_SYS_ADMIN, is no error: there is none then.
+fn install_keeping_privileges(program: &[seccompiler::sock_filter]) -> Result<(), ConfineError> {
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel copies the program, whose rows have the layout of struct sock_filter.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const program,
+        )
+    };
+    match sys::check(result) {
+        Err(error) if error.raw_os_error() != Some(libc::EACCES) => {
+            Err(ConfineError::Filter(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// In the child of fork(2) (not of vfork) of a confined process: the filter is inherited, the memory rule is not. Returns
@@ -74,16 +165,31 @@ pub fn i386_call_passes() -> bool {
     }
 }
 
-/// Whether there was no filter before ours; `None` if ours is not there.
-fn marker() -> Option<bool> {
+/// Which filter of ours is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Marker {
+    strict: bool,
+    /// There was no other filter before it.
+    alone: bool,
+}
+
+fn marker() -> Option<Marker> {
     // SAFETY: a number that the kernel does not use; with or without the filter it only returns an error.
     let result = unsafe { libc::syscall(policy::MARKER) };
-    match io::Error::last_os_error().raw_os_error() {
-        _ if result != -1 => None,
-        Some(policy::MARKER_ERRNO) => Some(true),
-        Some(policy::MARKER_BEHIND_ERRNO) => Some(false),
-        _ => None,
-    }
+    let (strict, alone) = match io::Error::last_os_error().raw_os_error() {
+        _ if result != -1 => return None,
+        Some(policy::MARKER_ERRNO) => (false, true),
+        Some(policy::MARKER_BEHIND_ERRNO) => (false, false),
+        Some(policy::MARKER_STRICT_ERRNO) => (true, true),
+        Some(policy::MARKER_STRICT_BEHIND_ERRNO) => (true, false),
+        _ => return None,
+    };
+    Some(Marker { strict, alone })
+}
+
+fn note_confined(alone: bool) {
+    ALONE.store(alone, Ordering::Relaxed);
+    CONFINED.store(true, Ordering::Relaxed);
 }
 
 /// Whether this process has no system call filter at all. Under strict seccomp (mode 1) this call itself would be deadly,
@@ -166,7 +272,7 @@ mod tests {
     #[test]
     fn every_rule_holds_and_other_calls_pass() {
         let failed = exit_of(|| {
-            if baseline().is_err() || !filter_present() {
+            if baseline(false).is_err() || !filter_present() {
                 return 250;
             }
             for (i, rule) in BASELINE.iter().enumerate() {
@@ -192,11 +298,11 @@ mod tests {
     #[test]
     fn the_filter_is_inherited_and_not_installed_twice() {
         let outcome = exit_of(|| {
-            let Ok(first) = baseline() else { return 1 };
+            let Ok(first) = baseline(false) else { return 1 };
             // SAFETY: as in `in_child`; this process has one thread.
             let pid = unsafe { libc::fork() };
             if pid == 0 {
-                let second = baseline();
+                let second = baseline(false);
                 let good = matches!(second, Ok(b) if b.inherited);
                 // SAFETY: leaves without running anything of the parent's.
                 unsafe { libc::_exit(if good { 0 } else { 2 }) };
@@ -219,7 +325,7 @@ mod tests {
     fn the_other_abis_are_deadly() {
         let killed_by_sigsys = |status| libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSYS;
         let x32 = in_child(|| {
-            if baseline().is_err() {
+            if baseline(false).is_err() {
                 return 1;
             }
             // SAFETY: getpid of the x32 ABI: no memory is touched.
@@ -228,7 +334,7 @@ mod tests {
         });
         assert!(killed_by_sigsys(x32), "x32: {x32:#x}");
         let i386 = in_child(|| {
-            if baseline().is_err() {
+            if baseline(false).is_err() {
                 return 1;
             }
             // SAFETY: int 0x80 with eax 20 is getpid of the i386 ABI; only eax changes. Without that ABI in the kernel
@@ -252,7 +358,7 @@ mod tests {
             answer
         };
         let without = in_child(|| -call(policy::I386_SET_ROBUST_LIST));
-        let with = in_child(|| match baseline() {
+        let with = in_child(|| match baseline(false) {
             Ok(_) if i386_call_passes() => -call(policy::I386_SET_ROBUST_LIST),
             _ => 250,
         });
@@ -276,12 +382,12 @@ mod tests {
                 jf: 0,
                 k: 0x7fff_0000,
             }];
-            if seccompiler::apply_filter(&allow).is_err() || baseline().is_err() || i386_call_passes() {
+            if seccompiler::apply_filter(&allow).is_err() || baseline(false).is_err() || i386_call_passes() {
                 return 1;
             }
             // As a program executed from here would find it.
             ALONE.store(true, Ordering::Relaxed);
-            match baseline() {
+            match baseline(false) {
                 Ok(b) if b.inherited && !i386_call_passes() => 0,
                 _ => 2,
             }
@@ -292,7 +398,7 @@ mod tests {
     #[test]
     fn memory_cannot_become_executable_where_the_kernel_can_refuse() {
         let outcome = exit_of(|| {
-            let Ok(b) = baseline() else { return 1 };
+            let Ok(b) = baseline(false) else { return 1 };
             if !b.exec_gain_refused {
                 return 0;
             }

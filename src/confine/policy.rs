@@ -44,7 +44,7 @@ const PERM: Denial = Denial::NotPermitted;
 const NOSYS: Denial = Denial::NotImplemented;
 
 #[rustfmt::skip]
-pub static BASELINE: [Rule; 22] = [
+pub static BASELINE: [Rule; 23] = [
     rule(libc::SYS_kexec_load,         "kexec_load",         PERM,  "replaces the kernel"),
     rule(libc::SYS_kexec_file_load,    "kexec_file_load",    PERM,  "replaces the kernel"),
     rule(libc::SYS_reboot,             "reboot",             PERM,  "stops the host"),
@@ -63,11 +63,17 @@ pub static BASELINE: [Rule; 22] = [
     rule(libc::SYS_acct,               "acct",               PERM,  "administers the host"),
     rule(libc::SYS_quotactl,           "quotactl",           PERM,  "administers the host"),
     rule(libc::SYS_quotactl_fd,        "quotactl_fd",        PERM,  "administers the host"),
+    rule(libc::SYS_setns,              "setns",              PERM,  "enters namespaces that are not this process's own"),
     rule(libc::SYS_open_by_handle_at,  "open_by_handle_at",  PERM,  "opens files past every directory's permissions and every root"),
     rule(libc::SYS_iopl,               "iopl",               PERM,  "x86 ports"),
     rule(libc::SYS_ioperm,             "ioperm",             PERM,  "x86 ports"),
     rule(libc::SYS_modify_ldt,         "modify_ldt",         NOSYS, "x86 segments; an exit to 32-bit code"),
 ];
+
+/// How the baseline denies a call, if it does.
+pub fn denial(number: c_long) -> Option<Denial> {
+    BASELINE.iter().find(|r| r.number == number).map(|r| r.denial)
+}
 
 /// A number that the kernel does not use, answered with [`MARKER_ERRNO`] by our filter and by no other: how a process
 /// after execve knows that the filter is there, so that filters do not pile up along a chain of execs.
@@ -75,6 +81,14 @@ pub const MARKER: c_long = 0x3ff0_0001;
 pub const MARKER_ERRNO: i32 = libc::EBADE;
 /// The marker's answer where another's filter was there before ours, which may kill for a call of the i386 ABI.
 pub const MARKER_BEHIND_ERRNO: i32 = libc::EBADRQC;
+
+/// The marker's answers under the strict filter.
+pub const MARKER_STRICT_ERRNO: i32 = libc::EBADSLT;
+pub const MARKER_STRICT_BEHIND_ERRNO: i32 = libc::EBFONT;
+
+/// Requests of ioctl that put characters into a terminal's input, as if the user had typed them: TIOCSTI and
+/// TIOCLINUX. EPERM under every filter.
+pub const TERMINAL_INPUT: [u32; 2] = [0x5412, 0x541c];
 
 /// set_robust_list of the i386 ABI, the one call of that ABI that passes: by it the kernel looks after the 32-bit robust
 /// futex list of a guest's thread. It only notes two words that the kernel reads at the thread's end.

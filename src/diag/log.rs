@@ -24,17 +24,20 @@ bitflags! {
         const UNIMP = 1 << 4;
         /// System calls (`--strace`, not in `-d`).
         const STRACE = 1 << 5;
+        /// What confinement denies.
+        const POLICY = 1 << 6;
     }
 }
 
 /// Names as `-d` takes them.
 #[rustfmt::skip]
-const NAMES: [(&str, Items); 5] = [
+const NAMES: [(&str, Items); 6] = [
     ("in_asm",  Items::IN_ASM),
     ("ir",      Items::IR),
     ("out_asm", Items::OUT_ASM),
     ("exec",    Items::EXEC),
     ("unimp",   Items::UNIMP),
+    ("policy",  Items::POLICY),
 ];
 
 impl Items {
@@ -91,6 +94,15 @@ pub fn init(items: Items, file: Option<&Path>, append: bool) -> io::Result<()> {
     }
     ENABLED.store(items.bits(), Ordering::Relaxed);
     Ok(())
+}
+
+/// As [`init`], where the process before execve has left the log open as `fd`.
+pub fn init_open(items: Items, fd: i32) {
+    // SAFETY: the descriptor was handed down for this; a number that is none only gives an error.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0 {
+        FD.store(fd, Ordering::Relaxed);
+    }
+    ENABLED.store(items.bits(), Ordering::Relaxed);
 }
 
 /// Whether any of `items` is on: one relaxed load.

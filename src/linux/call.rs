@@ -1,6 +1,7 @@
 //! Dispatch: from a number and six words to the row's handler and back.
 
-use crate::diag::log::{Items, enabled};
+use crate::confine;
+use crate::diag::log::{self, Items, enabled};
 use crate::exec::machine::Machine;
 
 use super::errno::{Errno, SysResult};
@@ -254,7 +255,28 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
             raw::syscall(nr, host)
         }
     };
-    Ok(Errno::check(ret)? as u32)
+    Ok(Errno::check(ret).inspect_err(|&errno| denied(ctx.process, row.name, nr, errno))? as u32)
+}
+
+/// One line under `-d policy` where it was the filter that refused a call.
+#[cold]
+fn denied(process: &Process, name: &str, nr: i64, errno: Errno) {
+    if !enabled(Items::POLICY) {
+        return;
+    }
+    let strict = process.settings.strict.as_ref().filter(|s| !s.allow_native);
+    let option = match strict {
+        Some(strict) => confine::strict::option_for(nr, &strict.cap_add),
+        None => confine::policy::denial(nr)
+            .filter(|denial| denial.errno() == errno.0)
+            .map(|_| "--unconfined"),
+    };
+    if let Some(option) = option {
+        log::line(format_args!(
+            "{name}: denied by the policy, errno {}; allowed by: {option}",
+            errno.0
+        ));
+    }
 }
 
 /// Two words, low half first, as one value.

@@ -18,7 +18,7 @@ use super::signal::set::SigSet;
 use super::signal::{deliver, host};
 use super::{guest, raw, seccomp};
 use crate::cli::Handover;
-use crate::diag::log::Items;
+use crate::diag::log::{self, Items, enabled};
 use crate::load::{self, Kind, Problem};
 use crate::log_line;
 use crate::mem::{GuestAddr, space};
@@ -172,18 +172,25 @@ fn prepare(
     } else {
         path.clone()
     };
+    // AT_EXECFN and the process's name stay those of the file that execve was given, a script's too.
+    let filename = name.clone();
     let (mut dir, mut path, mut flags) = (dir, path, flags);
     for _ in 0..=MAX_DEPTH {
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
         let host_path = translate_bytes(process, path, follow)?;
         let file = open_program(dir, &host_path, flags)?;
+        let set_id = is_set_id(&file);
+        if set_id {
+            note_set_id(process, &name);
+        }
         match load::identify(&file).map_err(refused)? {
             Kind::Arm32 => {
                 check_program(process, &file)?;
-                if private_fd().is_none() && REGISTERED.load(Ordering::Relaxed) {
+                let by_kernel = set_id && (process.settings.set_id_by_kernel)();
+                if by_kernel || private_fd().is_none() && REGISTERED.load(Ordering::Relaxed) {
                     return plan_native(dir, host_path, flags, argv, envp);
                 }
-                return plan_arm(ctx, file, &name, argv, envp);
+                return plan_arm(ctx, file, &filename, argv, envp);
             }
             Kind::X86_64 if seccomp::active(&ctx.task.seccomp) => {
                 // Its calls have other numbers than those that the guest's filter knows.
@@ -197,6 +204,14 @@ fn prepare(
                 log_line!(
                     Items::UNIMP,
                     "execve of an x86-64 program by a traced process: EACCES"
+                );
+                return Err(Errno::EACCES);
+            }
+            Kind::X86_64 if process.settings.strict.as_ref().is_some_and(|s| !s.allow_native) => {
+                log_line!(
+                    Items::POLICY,
+                    "execve of {}: an x86-64 program; allowed by --allow-native",
+                    String::from_utf8_lossy(&name)
                 );
                 return Err(Errno::EACCES);
             }
@@ -222,6 +237,29 @@ fn prepare(
         }
     }
     Err(Errno::ELOOP)
+}
+
+/// Whether executing a file changes the user or group.
+fn is_set_id(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata()
+        .is_ok_and(|m| m.mode() & (libc::S_ISUID | libc::S_ISGID) != 0)
+}
+
+/// One line under `-d policy` for a set-id file whose privileges no_new_privs keeps from it.
+fn note_set_id(process: &Process, name: &[u8]) {
+    // SAFETY: integers only.
+    if enabled(Items::POLICY) && unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1 {
+        let option = match process.settings.strict {
+            Some(_) => "in a confined run it has none",
+            None => "allowed by --allow-setuid",
+        };
+        let name = String::from_utf8_lossy(name);
+        log_line!(
+            Items::POLICY,
+            "execve of {name}: a set-id program, without its privileges; {option}"
+        );
+    }
 }
 
 fn closes_on_exec(fd: i32) -> bool {
@@ -380,7 +418,15 @@ fn plan_arm(
     let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
     let seccomp = seccomp::hand_over(&ctx.task.seccomp).inspect_err(|_| close_all(&inherited))?;
     inherited.extend(seccomp);
+    let log = match (&ctx.process.settings.strict, log::private_fd()) {
+        // The log's file has no name in the guest's root.
+        (Some(_), Some(fd)) => Some(inheritable(fd).inspect_err(|_| close_all(&inherited))?),
+        _ => None,
+    };
+    inherited.extend(log);
     let handover = Handover {
+        log,
+        strict: ctx.process.settings.strict.as_ref(),
         program,
         name: OsStr::from_bytes(name),
         argv: &argv,

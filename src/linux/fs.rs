@@ -39,6 +39,32 @@ fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: 
     let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into()];
     // SAFETY: `name` is a C string that lives over the call.
     let fd = unsafe { host_blocking(ctx, libc::SYS_openat, &args)? };
+    not_memory(fd as i32)
+}
+
+/// The memory of a guest process has the emulator in it, its own and that of others: whatever name led to /proc/PID/mem,
+/// the new descriptor is closed again.
+fn not_memory(fd: i32) -> SysResult {
+    const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
+    // SAFETY: stat and statfs are plain integers, valid for the writes. Only file systems without a device of their own
+    // are looked at closely.
+    let is_proc = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        let mut system: libc::statfs = std::mem::zeroed();
+        libc::fstat(fd, &mut stat) == 0
+            && libc::major(stat.st_dev) == 0
+            && stat.st_mode & libc::S_IFMT == libc::S_IFREG
+            && libc::fstatfs(fd, &mut system) == 0
+            && system.f_type == PROC_SUPER_MAGIC
+    };
+    let is_memory = is_proc
+        && std::fs::read_link(format!("/proc/self/fd/{fd}"))
+            .is_ok_and(|link| link.file_name().is_some_and(|name| name == "mem"));
+    if is_memory {
+        // SAFETY: the descriptor was made for the guest just now.
+        unsafe { libc::close(fd) };
+        return Err(Errno::EACCES);
+    }
     Ok(fd as u32)
 }
 
@@ -78,7 +104,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     ];
     // SAFETY: `name` and `how` live over the call.
     let fd = unsafe { host_blocking(ctx, libc::SYS_openat2, &args)? };
-    Ok(fd as u32)
+    not_memory(fd as i32)
 }
 
 /// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.

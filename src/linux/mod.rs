@@ -34,6 +34,7 @@ pub mod proc_ctl;
 pub mod proc_ids;
 pub mod proc_limits;
 pub mod proc_mem;
+mod proc_others;
 pub mod proc_sched;
 pub mod proc_status;
 pub mod process;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc};
+use super::{guest, proc, proc_others};
 
 /// A path for the host kernel.
 pub enum HostPath {
@@ -64,6 +64,8 @@ pub fn translate_bytes(process: &Process, mut path: Vec<u8>, follow: bool) -> Re
     if path.first() == Some(&b'/') {
         if follow && proc::is_own(&path) == Some(b"exe") {
             path.clone_from(&process.image.exe);
+        } else if follow && let Some(exe) = proc_others::link_target(&path) {
+            path = exe;
         }
         if let Some(under) = under_sysroot(process, &path, follow) {
             return Ok(under);
@@ -161,6 +163,11 @@ fn read_link(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, buf: u32, len: u
     let bytes = guest::path(path)?;
     if proc::is_own(&bytes) == Some(b"exe") {
         let exe = &ctx.process.image.exe;
+        let n = exe.len().min(len as usize);
+        guest::put_bytes(buf, &exe[..n])?;
+        return Ok(n as u32);
+    }
+    if let Some(exe) = proc_others::link_target(&bytes) {
         let n = exe.len().min(len as usize);
         guest::put_bytes(buf, &exe[..n])?;
         return Ok(n as u32);

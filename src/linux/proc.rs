@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::{SyscallContext, host};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc_cpu, proc_mem, proc_status};
+use super::{guest, proc_cpu, proc_mem, proc_others, proc_status};
 use crate::mem::space;
 
 /// The entry's name where a path is one of the caller's own process or thread: `maps` of /proc/self/maps,
@@ -46,6 +46,9 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
     }
     let contents = if path == b"/proc/cpuinfo" {
         proc_cpu::cpuinfo(ctx.process.settings.model).into_bytes()
+    } else if is_own(path).is_none() {
+        let (dir, name) = proc_others::entry_of_guest(path)?;
+        proc_others::contents(&dir, name)?
     } else {
         match is_own(path)? {
             b"maps" => proc_mem::maps(&space().maps()).into_bytes(),

@@ -4,7 +4,7 @@
 //! count the emulator's own memory.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::abi::sys::{Rlimit32, Rlimit64, Rusage};
 use super::call::{SyscallContext, host, signed};
@@ -21,6 +21,14 @@ fn hard() -> &'static Hard {
         let of = |resource: u32| AtomicU64::new(host_limit(0, resource, None).map_or(u64::MAX, |l| l.max));
         Hard([of(libc::RLIMIT_AS), of(libc::RLIMIT_DATA), of(libc::RLIMIT_STACK)])
     })
+}
+
+/// The guest's root is none of the host's and raises no hard limit.
+static STRICT: AtomicBool = AtomicBool::new(false);
+
+/// Says that this is a confined run.
+pub fn set_strict() {
+    STRICT.store(true, Ordering::Relaxed);
 }
 
 /// Where a kept resource's limits are: soft, hard.
@@ -55,6 +63,14 @@ pub fn adopt_limits(limits: &[u64]) {
             soft.store(pair[0], Ordering::Relaxed);
             hard.store(pair[1], Ordering::Relaxed);
         }
+    }
+}
+
+/// Sets a kept limit for the process that is about to start, the hard one too. Other resources are the host's.
+pub fn set_kept(resource: u32, soft_limit: u64, hard_limit: u64) {
+    if let Some((soft, hard)) = kept(resource) {
+        soft.store(soft_limit, Ordering::Relaxed);
+        hard.store(hard_limit, Ordering::Relaxed);
     }
 }
 
@@ -116,8 +132,8 @@ fn exact_limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit6
         if new.cur > new.max {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: geteuid has no preconditions. Root stands for CAP_SYS_RESOURCE.
-        if new.max > old.max && unsafe { libc::geteuid() } != 0 {
+        // SAFETY: geteuid has no preconditions. Root stands for CAP_SYS_RESOURCE, but not in namespaces of its own.
+        if new.max > old.max && (STRICT.load(Ordering::Relaxed) || unsafe { libc::geteuid() } != 0) {
             return Err(Errno::EPERM);
         }
         soft.store(new.cur, Ordering::Relaxed);

@@ -27,6 +27,8 @@ use crate::mem::space;
 pub struct Image {
     /// Absolute path of the program file (`/proc/self/exe`).
     pub exe: Vec<u8>,
+    /// The path that was executed, a script's where its interpreter runs.
+    pub filename: Vec<u8>,
     pub argv: Vec<Vec<u8>>,
     /// `NAME=VALUE` strings.
     pub envp: Vec<Vec<u8>>,
@@ -52,6 +54,10 @@ pub struct Settings {
     pub sysroot: Option<PathBuf>,
     pub model: &'static Model,
     pub strace: bool,
+    /// Set in a confined run.
+    pub strict: Option<crate::cli::confine::Inherited>,
+    /// Whether set-id ARM programs are the kernel's to execute: by a registration that gives them their privileges.
+    pub set_id_by_kernel: fn() -> bool,
     pub reexec_args: ReexecArgs,
     /// Called once when the process ends by exit or exit_group (statistics).
     pub at_exit: fn(),
@@ -76,6 +82,7 @@ impl Image {
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Image {
             exe: loaded.exe.as_os_str().as_bytes().to_vec(),
+            filename: Vec::new(),
             argv,
             envp,
             auxv: loaded

@@ -1,10 +1,10 @@
 //! The life of a guest thread: run, serve system calls and faults, deliver signals, until it is over.
 
-use std::ffi::CString;
 use std::sync::atomic::Ordering;
 
 use super::call::{SyscallContext, SyscallResult, syscall};
 use super::errno::{ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
+use super::proc_others;
 use super::process::Process;
 use super::ptrace::tracee;
 use super::signal::deliver::{self, Restart};
@@ -44,14 +44,13 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: su
     super::thread::exit_first_thread(status)
 }
 
-/// The kernel names a process after the file it executes (`comm`), which for this one is `emu`.
+/// The kernel names a process after the file it executes (`comm`), which for this one is `emu`, and shows its arguments.
 fn set_name(process: &Process) {
-    let exe = &process.image.exe;
-    let base = exe.rsplit(|&b| b == b'/').next().unwrap_or(exe);
-    if let Ok(name) = CString::new(base) {
+    if let Some(name) = proc_others::process_name(process) {
         // SAFETY: a NUL-terminated string; the kernel cuts it to 15 bytes.
         unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     }
+    proc_others::publish(process);
 }
 
 /// Makes the calling host thread the one that `machine` runs on, so that the host's signal handler finds it: that is

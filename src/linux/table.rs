@@ -1,6 +1,7 @@
 //! The form of the system call table: one row per call, which drives dispatch, range checks and `--strace`.
 
 pub mod flags;
+pub mod host;
 pub mod rows;
 
 use super::call::{SyscallContext, SyscallResult};

@@ -171,6 +171,11 @@ fn default_action(machine: &mut dyn Machine, task: &mut Task, process: &Process,
         tracee::pass(machine, task, queued.signo);
     }
     if SigSet::SYNCHRONOUS.contains(queued.signo) {
+        // SAFETY: no preconditions. The first process of a pid namespace gets no signal that it has no handler for
+        // (kernel/signal.c, SIGNAL_UNKILLABLE), unless it is a fault of its own.
+        if unsafe { libc::getpid() } == 1 {
+            return;
+        }
         process::die(process, queued.signo);
     }
     // The host has SIG_DFL too by now: give it the signal back and let it in.

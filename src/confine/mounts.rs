@@ -1,0 +1,294 @@
+//! The guest's view of files: its root, what is put into it, and a /proc and /dev that show the guest alone.
+//!
+//! Everything from outside is opened as a detached mount while the host's files can still be named; then the root is changed
+//! and the mounts are attached by names that can only lead to places inside. No link in the root can lead out.
+
+use super::profile::{Mount, Policy};
+use super::sys::{self, attr};
+use super::{ConfineError, setup};
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Devices that a guest gets from the host.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Parts of /proc that say or change something about the host: read-only here.
+const PROC_READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/// Parts of /proc that show an empty file or directory here.
+const PROC_HIDDEN: [&str; 9] = [
+    "acpi",
+    "asound",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// A detached mount and what it is for.
+struct Prepared {
+    tree: OwnedFd,
+    target: PathBuf,
+    is_dir: bool,
+    then: Then,
+}
+
+/// What is left to do once it is attached.
+enum Then {
+    Nothing,
+    FillDev(Vec<(&'static str, OwnedFd)>, OwnedFd),
+    CoverProc,
+}
+
+/// Where the calling process may go back to, after the root has changed.
+pub struct Root {
+    tree: OwnedFd,
+    mounts: Vec<Prepared>,
+}
+
+fn is_dir(fd: &OwnedFd) -> io::Result<bool> {
+    // SAFETY: stat is plain integers.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is valid for the write.
+    sys::check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) })?;
+    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Opens everything that the policy names on the host. In the new mount, user and pid namespaces.
+///
+/// # Errors
+/// One line that names the option.
+pub fn prepare(policy: &Policy) -> Result<Root, ConfineError> {
+    sys::make_mounts_private().map_err(|e| setup("private mounts", &e))?;
+    let wanted = policy.all_mounts();
+    let over_root = wanted.iter().find_map(|m| match m {
+        Mount::Overlay(from, to) if to == Path::new("/") => Some(from),
+        _ => None,
+    });
+    let tree = match (&policy.root, over_root) {
+        (_, Some(lower)) => overlay(lower)?,
+        (Some(dir), None) => host_tree(dir, attr::NOSUID | attr::NODEV, "--root")?,
+        (None, None) => {
+            let options = [(c"mode", Some(c"0755")), (c"size", Some(c"16m"))];
+            sys::new_mount(c"tmpfs", &options, attr::NOSUID | attr::NODEV)
+                .map_err(|e| setup("an empty root", &e))?
+        }
+    };
+    let mut mounts = Vec::new();
+    for mount in wanted.iter().filter(|m| m.target() != Path::new("/")) {
+        mounts.push(prepare_one(mount)?);
+    }
+    Ok(Root { tree, mounts })
+}
+
+fn host_tree(path: &Path, attributes: u64, option: &str) -> Result<OwnedFd, ConfineError> {
+    let what = format!("{option} {}", path.display());
+    let tree = sys::clone_tree(path).map_err(|e| setup(&what, &e))?;
+    sys::add_attributes(tree.as_fd(), attributes).map_err(|e| setup(&what, &e))?;
+    Ok(tree)
+}
+
+fn prepare_one(mount: &Mount) -> Result<Prepared, ConfineError> {
+    let safe = attr::NOSUID | attr::NODEV;
+    let (tree, then) = match mount {
+        Mount::Bind(from, _) => (host_tree(from, safe, "--bind")?, Then::Nothing),
+        Mount::RoBind(from, _) => (host_tree(from, safe | attr::RDONLY, "--ro-bind")?, Then::Nothing),
+        Mount::Overlay(from, _) => (overlay(from)?, Then::Nothing),
+        Mount::Tmpfs(to) => {
+            let tree = sys::new_mount(c"tmpfs", &[(c"mode", Some(c"1777"))], safe);
+            let what = format!("--tmpfs {}", to.display());
+            (tree.map_err(|e| setup(&what, &e))?, Then::Nothing)
+        }
+        Mount::Proc(to) => {
+            let tree = sys::new_mount(c"proc", &[], safe | attr::NOEXEC).map_err(|error| {
+                let mut problem = setup(&format!("--proc {}", to.display()), &error);
+                if error.raw_os_error() == Some(libc::EPERM) {
+                    problem.advise(
+                        "the host shows this container only a part of /proc, and so no new one is allowed",
+                    );
+                }
+                problem
+            })?;
+            (tree, Then::CoverProc)
+        }
+        Mount::Dev(to) => {
+            let fail = |e| setup(&format!("--dev {}", to.display()), &e);
+            let options = [(c"mode", Some(c"0755")), (c"size", Some(c"64m"))];
+            let tree = sys::new_mount(c"tmpfs", &options, attr::NOSUID | attr::NOEXEC).map_err(fail)?;
+            let options = [(c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620"))];
+            let pts = sys::new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC).map_err(fail)?;
+            let mut nodes = Vec::new();
+            for name in DEVICES {
+                let node = sys::clone_tree(&Path::new("/dev").join(name)).map_err(fail)?;
+                nodes.push((name, node));
+            }
+            (tree, Then::FillDev(nodes, pts))
+        }
+    };
+    let target = mount.target().clone();
+    let is_dir = is_dir(&tree).map_err(|e| setup(&target.display().to_string(), &e))?;
+    Ok(Prepared {
+        tree,
+        target,
+        is_dir,
+        then,
+    })
+}
+
+/// An overlay: `lower` below, changes in a file system in memory. Its directories need names for a moment, which they get
+/// over `lower` itself, where only this mount namespace sees them.
+fn overlay(lower: &Path) -> Result<OwnedFd, ConfineError> {
+    let fail = |e: io::Error| setup(&format!("--overlay {}", lower.display()), &e);
+    let below = open_dir(lower).map_err(fail)?;
+    let memory =
+        sys::new_mount(c"tmpfs", &[(c"mode", Some(c"0755"))], attr::NOSUID | attr::NODEV).map_err(fail)?;
+    sys::attach(memory.as_fd(), lower).map_err(fail)?;
+    let (upper, work) = (lower.join("upper"), lower.join("work"));
+    fs::create_dir(&upper)
+        .and_then(|()| fs::create_dir(&work))
+        .map_err(fail)?;
+    // The upper layer's own directory is the root that the guest sees.
+    if let Ok(meta) = fs::metadata(format!("/proc/self/fd/{}", below.as_raw_fd())) {
+        // An owner that is not mapped stays the caller.
+        let _ = fs::set_permissions(&upper, meta.permissions());
+    }
+    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|e| fail(e.into()));
+    let lower_name =
+        CString::new(format!("/proc/self/fd/{}", below.as_raw_fd())).map_err(|e| fail(e.into()))?;
+    let (upper_name, work_name) = (text(&upper)?, text(&work)?);
+    let options = [
+        (c"lowerdir", Some(lower_name.as_c_str())),
+        (c"upperdir", Some(upper_name.as_c_str())),
+        (c"workdir", Some(work_name.as_c_str())),
+        (c"userxattr", None),
+    ];
+    let tree = sys::new_mount(c"overlay", &options, attr::NOSUID | attr::NODEV).map_err(fail)?;
+    let name = sys::c_path(lower).map_err(fail)?;
+    // SAFETY: a C string. The overlay holds on to its layers.
+    sys::check(unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH) }).map_err(fail)?;
+    Ok(tree)
+}
+
+fn open_dir(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .open(path)
+}
+
+impl Root {
+    /// Changes the root and puts everything in its place.
+    ///
+    /// # Errors
+    /// One line that names the place.
+    pub fn enter(self, policy: &Policy) -> Result<(), ConfineError> {
+        let fail = |e: io::Error| setup("the new root", &e);
+        sys::attach(self.tree.as_fd(), Path::new("/")).map_err(fail)?;
+        sys::change_root(self.tree.as_fd()).map_err(fail)?;
+        for mount in &self.mounts {
+            make_place(&mount.target, mount.is_dir).map_err(|error| {
+                let mut problem = setup(&format!("{} in the guest's root", mount.target.display()), &error);
+                problem.advise("make it beforehand, or leave the root as it is with --overlay DIR /");
+                problem
+            })?;
+            put(mount).map_err(|e| setup(&format!("{} in the guest's root", mount.target.display()), &e))?;
+        }
+        let dir = policy.chdir.as_deref().unwrap_or(Path::new("/"));
+        std::env::set_current_dir(dir).map_err(|e| setup(&format!("--chdir {}", dir.display()), &e))
+    }
+}
+
+fn put(mount: &Prepared) -> io::Result<()> {
+    sys::attach(mount.tree.as_fd(), &mount.target)?;
+    match &mount.then {
+        Then::Nothing => Ok(()),
+        Then::FillDev(nodes, pts) => fill_dev(&mount.target, nodes, pts),
+        Then::CoverProc => cover_proc(&mount.target),
+    }
+}
+
+/// Something to mount on, as far as it is not there.
+fn make_place(target: &Path, dir: bool) -> io::Result<()> {
+    if fs::metadata(target).is_ok() {
+        return Ok(());
+    }
+    if dir {
+        return fs::create_dir_all(target);
+    }
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::File::create(target).map(|_| ())
+}
+
+fn fill_dev(dev: &Path, nodes: &[(&'static str, OwnedFd)], pts: &OwnedFd) -> io::Result<()> {
+    for (name, node) in nodes {
+        let place = dev.join(name);
+        fs::File::create(&place)?;
+        sys::attach(node.as_fd(), &place)?;
+    }
+    for (name, mode) in [("pts", 0o755), ("shm", 0o1777)] {
+        let dir = dev.join(name);
+        fs::create_dir(&dir)?;
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode))?;
+    }
+    sys::attach(pts.as_fd(), &dev.join("pts"))?;
+    symlink("pts/ptmx", dev.join("ptmx"))?;
+    symlink("/proc/self/fd", dev.join("fd"))?;
+    for (fd, name) in ["stdin", "stdout", "stderr"].into_iter().enumerate() {
+        symlink(format!("/proc/self/fd/{fd}"), dev.join(name))?;
+    }
+    Ok(())
+}
+
+fn cover_proc(proc: &Path) -> io::Result<()> {
+    for name in PROC_READ_ONLY {
+        let path = proc.join(name);
+        match sys::clone_tree(&path) {
+            Ok(tree) => {
+                sys::add_attributes(tree.as_fd(), attr::RDONLY)?;
+                sys::attach(tree.as_fd(), &path)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut empty_file = None;
+    for name in PROC_HIDDEN {
+        let path = proc.join(name);
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];
+        let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        if meta.is_dir() {
+            sys::attach(sys::new_mount(c"tmpfs", &options, attributes)?.as_fd(), &path)?;
+            continue;
+        }
+        // An empty file for all of them: one in a file system of its own, which nobody can name.
+        if empty_file.is_none() {
+            empty_file = Some(sys::new_mount(
+                c"tmpfs",
+                &options,
+                attr::NOSUID | attr::NODEV | attr::NOEXEC,
+            )?);
+        }
+        if let Some(mount) = &empty_file {
+            let source = PathBuf::from(format!("/proc/self/fd/{}/empty", mount.as_raw_fd()));
+            if !source.exists() {
+                fs::File::create(&source)?;
+            }
+            let tree = sys::clone_tree(&source)?;
+            sys::add_attributes(tree.as_fd(), attr::RDONLY)?;
+            sys::attach(tree.as_fd(), &path)?;
+        }
+    }
+    Ok(())
+}

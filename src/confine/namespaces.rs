@@ -1,0 +1,183 @@
+//! A world of its own for the guest: namespaces of every kind, made without privileges, before anything of the guest runs.
+//!
+//! The caller's process stays outside and watches ([`super::monitor`]); its child is process 1 of the new pid namespace and
+//! becomes the guest. No thread may have been started before.
+
+use super::limits::{self, Limits};
+use super::profile::{Net, Policy};
+use super::sys::{check, prctl};
+use super::{ConfineError, Problem, caps, landlock, monitor, mounts, setup};
+use std::fs;
+use std::io;
+
+/// What [`enter`] leaves to say about the new surroundings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entered {
+    /// The kernel has Landlock and it is in force.
+    pub landlock: bool,
+    /// RLIMIT_DATA that the guest is to have, in bytes.
+    pub data_limit: Option<u64>,
+}
+
+/// Moves this process into namespaces of its own as the policy has it. Returns in the guest's first process only; the
+/// process that called ends with the guest's status. `emulator` is the descriptor by which guests execute `emu` again,
+/// `log` the log's.
+///
+/// # Errors
+/// One line; nothing of the guest has run.
+pub fn enter(
+    policy: &Policy,
+    limits: Limits,
+    emulator: Option<i32>,
+    log: Option<i32>,
+) -> Result<Entered, ConfineError> {
+    // SAFETY: no preconditions.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if uid == 0 {
+        // Groups give rights, and cannot be given up later.
+        // SAFETY: an empty list.
+        unsafe { libc::setgroups(0, std::ptr::null()) };
+    }
+    // SAFETY: integers only.
+    check(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID) }).map_err(|error| {
+        ConfineError::Setup(Problem::new(
+            "cannot make a user namespace",
+            &error,
+            "this host or container forbids them (see emu doctor); emu PROGRAM without --root and --confine runs here",
+        ))
+    })?;
+    map_ids("uid", policy.uid.unwrap_or(uid), uid)?;
+    map_ids("gid", policy.gid.unwrap_or(gid), gid)?;
+    let mask = monitor::block();
+    let (ready, go) = pipe().map_err(|e| setup("a pipe", &e))?;
+    // SAFETY: this process has one thread; the child goes on as a copy.
+    let pid = check(unsafe { libc::fork() }).map_err(|e| setup("the guest's first process", &e))?;
+    if pid != 0 {
+        drop(ready);
+        let pid = pid as i32;
+        if let Err(error) = limits.admit(pid) {
+            eprintln!("emu: {}", setup("the control group", &error));
+            // SAFETY: a child of ours.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            std::process::exit(super::EXIT_SETUP);
+        }
+        // A child that is gone is found by waiting for it.
+        let _ = io::Write::write_all(&mut &go, b"g");
+        drop(go);
+        monitor::run(pid, policy, limits)
+    }
+    drop(go);
+    let data_limit = limits.data;
+    // The groups are the other process's to remove.
+    let limits = std::mem::ManuallyDrop::new(limits);
+    inside(policy, &limits, ready, emulator, log).map(|landlock| {
+        monitor::set_mask(&mask);
+        Entered { landlock, data_limit }
+    })
+}
+
+/// The child's part.
+fn inside(
+    policy: &Policy,
+    limits: &Limits,
+    mut ready: fs::File,
+    emulator: Option<i32>,
+    log: Option<i32>,
+) -> Result<bool, ConfineError> {
+    // The guest has no life without the process that waits for it.
+    prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0).map_err(|e| setup("the parent's end", &e))?;
+    if io::Read::read(&mut ready, &mut [0]).unwrap_or(0) != 1 {
+        std::process::exit(super::EXIT_SETUP);
+    }
+    drop(ready);
+    let mut kinds = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+    if policy.net == Net::None {
+        kinds |= libc::CLONE_NEWNET;
+    }
+    // SAFETY: integers only.
+    check(unsafe { libc::unshare(kinds) }).map_err(|error| {
+        ConfineError::Setup(Problem::new(
+            "cannot make namespaces",
+            &error,
+            "user namespaces have no rights on this host (see emu doctor); emu PROGRAM without --root and --confine runs here",
+        ))
+    })?;
+    if policy.net == Net::None {
+        // Without it there is no 127.0.0.1, which is no reason to stop.
+        let _ = loopback_up();
+    }
+    if let Some(name) = &policy.hostname {
+        // SAFETY: the bytes live over the call.
+        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
+            .map_err(|e| setup(&format!("--hostname {name}"), &e))?;
+    }
+    let root = mounts::prepare(policy)?;
+    if !policy.cap_add.contains(&caps::SYS_ADMIN) {
+        // In a user namespace below it a guest would have all capabilities again. Where there is no such setting,
+        // there are no user namespaces.
+        let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
+    }
+    root.enter(policy)?;
+    limits::set_rlimits(policy, limits)?;
+    if policy.new_session {
+        // SAFETY: no preconditions. The first process of a namespace leads its group already only if it was made to.
+        unsafe { libc::setsid() };
+    }
+    if policy.init {
+        // SAFETY: one thread, as before.
+        let child = check(unsafe { libc::fork() }).map_err(|e| setup("--init", &e))?;
+        if child != 0 {
+            caps::keep(&[]).map_err(|e| setup("capabilities", &e))?;
+            monitor::reap(child as i32);
+        }
+    }
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0).map_err(|e| setup("no_new_privs", &e))?;
+    caps::keep(&policy.cap_add).map_err(|e| setup("capabilities", &e))?;
+    let programs: Vec<i32> = emulator.into_iter().collect();
+    let files: Vec<i32> = (0..3).chain(log).collect();
+    landlock::restrict(&programs, &files).map_err(ConfineError::Landlock)
+}
+
+/// One id of the guest's for one of the caller's: more would need privileges.
+fn map_ids(kind: &str, inside: u32, outside: u32) -> Result<(), ConfineError> {
+    if kind == "gid" {
+        // An unprivileged process must give up changing its groups first.
+        let _ = fs::write("/proc/self/setgroups", "deny");
+    }
+    let text = format!("{inside} {outside} 1\n");
+    fs::write(format!("/proc/self/{kind}_map"), text).map_err(|error| {
+        ConfineError::Setup(Problem::new(
+            &format!("--{kind} {inside}"),
+            &error,
+            "the host lets no id be mapped (is /proc mounted?)",
+        ))
+    })
+}
+
+fn pipe() -> io::Result<(fs::File, fs::File)> {
+    use std::os::fd::FromRawFd;
+    let mut fds = [0; 2];
+    // SAFETY: two new descriptors that the files own.
+    unsafe {
+        check(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC))?;
+        Ok((fs::File::from_raw_fd(fds[0]), fs::File::from_raw_fd(fds[1])))
+    }
+}
+
+fn loopback_up() -> io::Result<()> {
+    // SAFETY: ifreq is plain data that lives over the calls; the socket is closed here.
+    unsafe {
+        let socket = check(libc::socket(
+            libc::AF_INET,
+            libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
+            0,
+        ))? as i32;
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+        let result = check(libc::ioctl(socket, libc::SIOCSIFFLAGS, &request));
+        libc::close(socket);
+        result.map(|_| ())
+    }
+}

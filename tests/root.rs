@@ -1,0 +1,877 @@
+//! Confined runs: `emu --root` with a busybox root of Debian's armhf, as an unprivileged user; options, limits, and what a
+//! hostile guest gets.
+//!
+//! Where user namespaces are not to be had, each test says so and checks that `emu --root` says it too.
+
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// Names that busybox goes by in the root.
+const APPLETS: &str = "sh cat chroot dd echo env false grep head hostname id ip kill ls mkdir mount ps pwd readlink rm sleep \
+                       sort touch tr true unshare wc yes";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+/// A program with arguments, run as nobody where the test runs as root.
+fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
+    command.arg(program);
+    command
+}
+
+/// A directory that anybody may enter, with the root and a copy of `emu` that nobody can execute too. One for each test,
+/// removed at the end.
+struct World {
+    dir: PathBuf,
+}
+
+impl World {
+    fn new(name: &str) -> World {
+        let dir = std::env::temp_dir().join(format!("confined-{name}-{}", std::process::id()));
+        let root = dir.join("root");
+        std::fs::create_dir_all(root.join("bin")).expect("a scratch directory");
+        for empty in ["proc", "dev", "tmp", "mnt", "etc"] {
+            std::fs::create_dir_all(root.join(empty)).expect("a directory of the root");
+        }
+        std::fs::copy(busybox(), root.join("bin/busybox")).expect("busybox in the root");
+        for applet in APPLETS.split_whitespace() {
+            symlink("busybox", root.join("bin").join(applet)).expect("a link to busybox");
+        }
+        std::fs::copy(env!("CARGO_BIN_EXE_emu"), dir.join("emu")).expect("a copy of emu");
+        let world = World { dir };
+        world.open_to_all();
+        world
+    }
+
+    /// Owned by nobody where the test is root, so that the guest may write.
+    fn open_to_all(&self) {
+        if is_root() {
+            let status = Command::new("chown")
+                .args(["-R", "65534:65534"])
+                .arg(&self.dir)
+                .status();
+            assert!(status.expect("chown").success());
+        }
+        std::fs::set_permissions(&self.dir, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.join(name).to_string_lossy().into_owned()
+    }
+
+    fn file(&self, name: &str, content: &str, mode: u32) -> String {
+        let path = self.dir.join(name);
+        std::fs::write(&path, content).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        self.open_to_all();
+        self.path(name)
+    }
+
+    /// `emu` without `--root`.
+    fn emu(&self) -> Command {
+        let mut command = unprivileged(self.dir.join("emu"));
+        command.env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, options: &[&str], guest: &[&str]) -> Output {
+        let mut command = self.emu();
+        command
+            .args(options)
+            .arg("--root")
+            .arg(self.dir.join("root"))
+            .args(guest);
+        command.output().expect("emu starts")
+    }
+
+    fn shell(&self, options: &[&str], script: &str) -> Output {
+        self.run(options, &["/bin/sh", "-c", script])
+    }
+
+    /// What a shell in the root writes; it must succeed and say nothing on standard error.
+    fn says(&self, options: &[&str], script: &str) -> String {
+        let output = self.shell(options, script);
+        let errors = text(&output.stderr);
+        assert!(
+            output.status.success() && errors.is_empty(),
+            "{options:?} {script}: {}\n{}{errors}",
+            output.status,
+            text(&output.stdout)
+        );
+        text(&output.stdout)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Best effort: a leftover in the temporary directory hurts nobody.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Debian's busybox for armhf: `tools/install-deps` has it downloaded.
+fn busybox() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = top.join("target/guests/busybox");
+        if !path.exists() {
+            let status = Command::new(top.join("tools/fetch-guests")).status();
+            assert!(
+                status.is_ok_and(|s| s.success()) && path.exists(),
+                "no busybox for armhf; tools/fetch-guests downloads it"
+            );
+        }
+        path
+    })
+}
+
+/// Whether this host gives namespaces to the user that the guests run as, and the world to run them in. If it does not,
+/// `emu --root` must say why, in one line.
+fn world(name: &str) -> Option<World> {
+    static POSSIBLE: OnceLock<Result<(), String>> = OnceLock::new();
+    let possible = POSSIBLE.get_or_init(|| {
+        let probe = unprivileged("unshare")
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "true",
+            ])
+            .output()
+            .expect("unshare and setpriv of util-linux");
+        match probe.status.success() {
+            true => Ok(()),
+            false => Err(text(&probe.stderr)),
+        }
+    });
+    let world = World::new(name);
+    match possible {
+        Ok(()) => Some(world),
+        Err(reason) => {
+            println!("no namespaces for an unprivileged user here: {}", reason.trim());
+            let output = world.run(&[], &["/bin/true"]);
+            let errors = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(125), "{errors}");
+            assert!(
+                errors.starts_with("emu: ") && errors.lines().count() == 1,
+                "{errors}"
+            );
+            None
+        }
+    }
+}
+
+/// A guest of fixtures/hostile, compiled into the root.
+fn compile(world: &World, name: &str) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/hostile")
+        .join(name);
+    let status = Command::new("arm-linux-gnueabihf-gcc")
+        .args(["-O1", "-w", "-static", "-pthread", "-marm", "-o"])
+        .arg(world.dir.join("root/bin").join(name))
+        .arg(source.with_extension("c"))
+        .status()
+        .expect("Debian's gcc-arm-linux-gnueabihf is installed");
+    assert!(status.success(), "{name} does not compile");
+}
+
+#[test]
+fn shells_pipelines_and_scripts() {
+    let Some(w) = world("shell") else { return };
+    assert_eq!(w.says(&[], "echo hello"), "hello\n");
+    assert_eq!(
+        w.says(&[], "for i in 3 1 2; do echo $i; done | sort | tr '\\n' ' '"),
+        "1 2 3 "
+    );
+    w.file(
+        "root/bin/script",
+        "#!/bin/sh\necho $0 $1 $(/bin/script2)\n",
+        0o755,
+    );
+    w.file("root/bin/script2", "#!/bin/busybox cat\nsecond\n", 0o755);
+    assert_eq!(
+        w.says(&[], "/bin/script a"),
+        "/bin/script a #!/bin/busybox cat second\n"
+    );
+    let direct = w.run(&[], &["/bin/script", "b"]);
+    assert_eq!(
+        (text(&direct.stdout), direct.status.code()),
+        ("/bin/script b #!/bin/busybox cat second\n".into(), Some(0)),
+        "{}",
+        text(&direct.stderr)
+    );
+    // Many generations, all of them inside.
+    assert_eq!(w.says(&[], "sh -c 'sh -c \"sh -c id\"' | wc -l"), "1\n");
+    for status in [0, 1, 77] {
+        assert_eq!(
+            w.shell(&[], &format!("exit {status}")).status.code(),
+            Some(status)
+        );
+    }
+    // With PATH and without.
+    let output = w.run(&["--env", "PATH=/bin"], &["echo", "found"]);
+    assert_eq!(text(&output.stdout), "found\n");
+    let output = w.run(&[], &["/bin/nothing"]);
+    assert_eq!(output.status.code(), Some(127));
+    assert_eq!(text(&output.stderr).lines().count(), 1);
+}
+
+#[test]
+fn only_the_guests_processes_show() {
+    let Some(w) = world("ps") else { return };
+    let script = "sleep 100 & sh -c 'sleep 99; true' & sleep 0.3; ps -o pid,comm,args; ps aux; kill %1 %2";
+    let out = w.says(&[], script);
+    let lines: Vec<Vec<&str>> = out.lines().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(&lines[0], &["PID", "COMMAND", "COMMAND"], "{out}");
+    assert_eq!(&lines[1][..4], &["1", "sh", "/bin/sh", "-c"], "{out}");
+    assert!(
+        lines.iter().any(|l| l.ends_with(&["sleep", "sleep", "100"])),
+        "{out}"
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.ends_with(&["sh", "sh", "-c", "sleep", "99;", "true"])),
+        "{out}"
+    );
+    assert!(!out.contains("emu") && !out.contains("reexec"), "{out}");
+    // Five guests, and ps itself, twice; nothing else has a number.
+    let numbered = lines.iter().filter(|l| l[0].parse::<u32>().is_ok()).count();
+    assert_eq!(numbered, 10, "{out}");
+    // As a program looks at another one.
+    let script = "sleep 100 & sleep 0.3; cat /proc/2/comm; tr '\\0' ' ' </proc/2/cmdline; echo; readlink /proc/2/exe; \
+                  cat /proc/2/maps; kill %1";
+    let out = w.says(&[], script);
+    let start: Vec<_> = out.lines().take(3).collect();
+    assert_eq!(start, ["sleep", "sleep 100 ", "/bin/busybox"], "{out}");
+    assert!(out.lines().skip(3).all(|l| l.find('-') == Some(8)), "{out}");
+    assert!(!out.contains("/emu"), "{out}");
+    // With an init, the program is process 2.
+    let out = w.says(&["--init"], "ps -o pid,args");
+    assert!(out.contains("1 init\n") && out.contains("    2 "), "{out}");
+}
+
+#[test]
+fn what_is_in_the_root() {
+    let Some(w) = world("mounts") else { return };
+    std::fs::create_dir(w.dir.join("src")).expect("a directory");
+    w.file("src/a", "from outside\n", 0o644);
+    let (src, rw) = (w.path("src"), "/mnt/rw");
+    let options = [
+        "--bind",
+        &src,
+        rw,
+        "--ro-bind",
+        &src,
+        "/mnt/ro",
+        "--tmpfs",
+        "/mnt/t",
+        "--chdir",
+        "/mnt",
+    ];
+    let out = w.says(
+        &options,
+        "pwd; cat rw/a ro/a; echo new >rw/b; cat ro/b; echo x >t/x; ls t; (echo no >ro/c) 2>&1 | grep -o Read-only",
+    );
+    assert_eq!(out, "/mnt\nfrom outside\nfrom outside\nnew\nx\nRead-only\n");
+    assert_eq!(
+        std::fs::read_to_string(w.dir.join("src/b")).expect("written through"),
+        "new\n"
+    );
+    assert!(!w.dir.join("root/mnt/t/x").exists());
+    // The order is the command line's: what comes later lies above.
+    let options = ["--tmpfs", "/mnt", "--bind", &src, "/mnt/s"];
+    assert_eq!(w.says(&options, "ls /mnt"), "s\n");
+    let options = ["--bind", &src, "/mnt", "--tmpfs", "/mnt"];
+    assert_eq!(w.says(&options, "ls /mnt"), "");
+    // Changes in memory only, of one directory or of the whole root.
+    let out = w.says(
+        &["--overlay", &src, "/mnt"],
+        "cat /mnt/a; echo x >/mnt/a; rm /mnt/b; ls /mnt; cat /mnt/a",
+    );
+    assert_eq!(out, "from outside\na\nx\n");
+    assert_eq!(
+        std::fs::read_to_string(w.dir.join("src/a")).expect("unchanged"),
+        "from outside\n"
+    );
+    let root = w.path("root");
+    assert_eq!(
+        w.says(&["--overlay", &root, "/"], "echo x >/new; cat /new"),
+        "x\n"
+    );
+    assert!(!w.dir.join("root/new").exists());
+    // A single file, and one that is not there.
+    let file = w.path("src/a");
+    assert_eq!(
+        w.says(&["--ro-bind", &file, "/etc/one"], "cat /etc/one"),
+        "from outside\n"
+    );
+    let output = w.run(&["--bind", "/no/such", "/mnt"], &["/bin/true"]);
+    let errors = text(&output.stderr);
+    assert_eq!(
+        (output.status.code(), errors.lines().count()),
+        (Some(125), 1),
+        "{errors}"
+    );
+    assert!(errors.contains("--bind /no/such"), "{errors}");
+    // The usual ones.
+    let out = w.says(
+        &[],
+        "ls /dev | tr '\\n' ' '; ls /tmp; echo x >/dev/null; head -c 3 /dev/zero | wc -c; echo y >/dev/shm/y",
+    );
+    assert_eq!(
+        out,
+        "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero 3\n"
+    );
+    // Places in the root cannot be led outside by its links.
+    symlink(w.path("src"), w.dir.join("root/trap")).expect("a link");
+    let output = w.run(&["--tmpfs", "/trap/x"], &["/bin/true"]);
+    assert!(!w.dir.join("src/x").exists(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn identities_names_and_environment() {
+    let Some(w) = world("ids") else { return };
+    assert_eq!(w.says(&["--uid", "0", "--gid", "0"], "id"), "uid=0 gid=0\n");
+    assert_eq!(
+        w.says(&["--uid", "1000", "--gid", "100"], "id"),
+        "uid=1000 gid=100\n"
+    );
+    assert_eq!(w.says(&["--hostname", "inside"], "hostname"), "inside\n");
+    assert_eq!(w.says(&["--env", "A=1", "-E", "B=2"], "echo $A$B"), "12\n");
+    let mut command = w.emu();
+    command
+        .env("OUTER", "yes")
+        .args(["--clear-env", "--env", "A=1", "--root"]);
+    let output = command
+        .arg(w.dir.join("root"))
+        .arg("/bin/env")
+        .output()
+        .expect("emu starts");
+    assert_eq!(text(&output.stdout), "A=1\n");
+    let status = "grep -E '^(NoNewPrivs|Cap)' /proc/self/status | tr -d '\\t\\n'";
+    let nothing = "CapInh:0000000000000000CapPrm:0000000000000000CapEff:0000000000000000CapBnd:0000000000000000\
+                   CapAmb:0000000000000000NoNewPrivs:1";
+    assert_eq!(w.says(&[], status), nothing);
+    assert_eq!(w.says(&["--uid", "0"], status), nothing);
+    let out = w.says(
+        &["--cap-add", "CAP_SYS_CHROOT"],
+        "chroot / /bin/echo changed; grep CapEff /proc/self/status",
+    );
+    assert_eq!(out, "changed\nCapEff:\t0000000000040000\n");
+    let sessions = |options: &[&str]| {
+        w.says(
+            options,
+            "cut() { read a b c d e f g; echo $f; }; cut </proc/self/stat",
+        )
+    };
+    assert_eq!(sessions(&["--new-session"]), "1\n");
+    assert_eq!(sessions(&[]), "0\n");
+}
+
+#[test]
+fn the_network() {
+    let Some(w) = world("net") else { return };
+    let out = w.says(&[], "ip -o link | wc -l; ip addr show lo | grep -c 127.0.0.1");
+    assert_eq!(out, "1\n1\n");
+    let host = w.says(&["--net", "host"], "readlink /proc/self/ns/net");
+    let here = std::fs::read_link("/proc/self/ns/net").expect("this process's namespace");
+    assert_eq!(host.trim(), here.to_string_lossy());
+    assert_ne!(
+        w.says(&[], "readlink /proc/self/ns/net").trim(),
+        here.to_string_lossy()
+    );
+}
+
+#[test]
+fn ends() {
+    let Some(w) = world("ends") else { return };
+    // A guest's death by a signal from inside is impossible for process 1, and its child's is told.
+    assert_eq!(w.says(&[], "kill -9 $$; sleep 0; echo alive"), "alive\n");
+    assert_eq!(w.shell(&["--init"], "kill -9 $$").status.code(), Some(137));
+    let output = w.shell(&["--timeout", "0.5"], "sleep 100");
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(124), "emu: --timeout 0.5: ended\n".into())
+    );
+    // A signal from outside ends a guest that does nothing about it, and is the guest's where it does.
+    let signalled = |script: &str| {
+        let mut command = w.emu();
+        command
+            .arg("--root")
+            .arg(w.dir.join("root"))
+            .args(["/bin/sh", "-c", script]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("emu starts");
+        let mut out = child.stdout.take().expect("its output");
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut out, &mut byte).expect("a sign of life");
+        let status = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(status.expect("kill").success());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut out, &mut rest).expect("the rest");
+        (child.wait().expect("emu ends"), rest)
+    };
+    let (status, _) = signalled("echo; sleep 100; true");
+    assert_eq!(status.signal(), Some(libc::SIGTERM));
+    let (status, rest) = signalled("trap 'echo caught; exit 3' TERM; echo; while :; do sleep 0.1; done");
+    assert_eq!((status.code(), rest.as_str()), (Some(3), "caught\n"));
+    // Nothing is left when process 1 is gone, whatever it has started.
+    let marker = format!("3{}", std::process::id());
+    w.says(&[], &format!("sleep {marker} & sleep 0.1"));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let left = Command::new("pgrep")
+        .args(["-f", &format!("^sleep {marker}")])
+        .output();
+    if let Ok(left) = left {
+        assert_eq!(text(&left.stdout), "");
+    }
+}
+
+#[test]
+fn limits_are_kept() {
+    let Some(w) = world("limits") else { return };
+    let out = w.says(
+        &["--rlimit", "nofile=40:50", "--rlimit", "stack=2M"],
+        "ulimit -n; ulimit -Hn; ulimit -s",
+    );
+    assert_eq!(out, "40\n50\n2048\n");
+    // Its root is none: it raises nothing.
+    let output = w.shell(&["--uid", "0", "--rlimit", "data=10M"], "ulimit -d unlimited");
+    assert!(!output.status.success());
+    // Processes: as many as fit, and then none.
+    let script = "i=0; while [ $i -lt 20 ]; do sleep 100 & i=$((i+1)); done; echo all";
+    let output = w.shell(&["--pids", "8"], script);
+    assert_eq!(text(&output.stdout), "", "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("fork"), "{}", text(&output.stderr));
+    // A fork bomb is over with its time.
+    let output = w.shell(
+        &["--pids", "30", "--timeout", "2"],
+        "bomb() { bomb | bomb & }; bomb; sleep 100",
+    );
+    assert_eq!(output.status.code(), Some(124), "{}", text(&output.stderr));
+    // Memory: a shell that fills a variable, or a file in memory, gets no further.
+    let hog = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let output = w.shell(&["--memory", "64M", "--timeout", "60"], hog);
+    assert!(
+        !output.status.success() && output.status.code() != Some(124),
+        "{}: {}",
+        output.status,
+        text(&output.stderr)
+    );
+}
+
+/// With groups that root may make, what was hit is told.
+#[test]
+fn limits_that_were_hit_are_told() {
+    if !is_root() {
+        println!("not root: no control group may be made here for sure");
+        return;
+    }
+    let Some(w) = world("groups") else { return };
+    let run = |options: &[&str], script: &str| {
+        let mut command = Command::new(w.dir.join("emu"));
+        command.args(options).arg("--root").arg(w.dir.join("root"));
+        command
+            .args(["/bin/sh", "-c", script])
+            .output()
+            .expect("emu starts")
+    };
+    let policy = run(
+        &[
+            "--print-policy",
+            "--best-effort",
+            "--memory",
+            "32M",
+            "--pids",
+            "8",
+        ],
+        "",
+    );
+    let policy = text(&policy.stdout);
+    if policy.contains("memory 33554432: control group") {
+        let output = run(&["--memory", "32M"], "dd if=/dev/zero of=/tmp/x bs=1M count=100");
+        assert!(
+            text(&output.stderr).contains("emu: --memory 32M: the kernel ended "),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    if policy.contains("pids 8: control group") {
+        let output = run(
+            &["--pids", "8"],
+            "i=0; while [ $i -lt 20 ]; do sleep 1 & i=$((i+1)); done",
+        );
+        let errors = text(&output.stderr);
+        assert!(
+            errors.contains("emu: --pids 8: ") && errors.contains("failed"),
+            "{errors}"
+        );
+    }
+    let groups = Command::new("find")
+        .args(["/sys/fs/cgroup", "-name", "emu-*"])
+        .output();
+    let left = text(&groups.expect("find").stdout);
+    assert!(!left.contains(&format!("emu-{}", std::process::id())), "{left}");
+}
+
+#[test]
+fn hostile_guests_get_nowhere() {
+    let Some(w) = world("hostile") else { return };
+    compile(&w, "strict");
+    w.file("secret", "secret\n", 0o644);
+    let me = std::process::id().to_string();
+    let guest = ["/bin/strict", &w.path("secret"), &me];
+    let mut runs = vec![w.run(&[], &guest), w.run(&["--uid", "0", "--gid", "0"], &guest)];
+    if is_root() {
+        // The host's root, in its own namespaces, gets no further.
+        let mut command = Command::new(w.dir.join("emu"));
+        command
+            .env_clear()
+            .arg("--root")
+            .arg(w.dir.join("root"))
+            .args(guest);
+        runs.push(command.stdin(Stdio::null()).output().expect("emu starts"));
+    }
+    for output in runs {
+        let out = text(&output.stdout);
+        assert!(
+            output.status.success() && out.ends_with(", 0 failures\n"),
+            "{out}{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+/// Every number with random arguments; what the host is has not changed.
+#[test]
+fn calls_at_random_change_nothing() {
+    let Some(w) = world("random") else { return };
+    compile(&w, "random");
+    let state = || {
+        let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
+        let list = |dir: &Path| {
+            let mut names: Vec<_> = std::fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .filter_map(|e| e.ok().map(|e| e.file_name()))
+                .collect();
+            names.sort();
+            names
+        };
+        (
+            read("/proc/self/mounts"),
+            read("/proc/sys/kernel/hostname"),
+            read("/proc/sys/kernel/core_pattern"),
+            list(Path::new("/")),
+            list(Path::new("/etc")),
+            list(&w.dir),
+        )
+    };
+    let before = state();
+    let seed = std::process::id().to_string();
+    let options = [
+        "--overlay",
+        &w.path("root"),
+        "/",
+        "--pids",
+        "200",
+        "--timeout",
+        "120",
+    ];
+    let output = w.run(&options, &["/bin/random", &seed, "2"]);
+    let errors = text(&output.stderr);
+    assert_eq!(
+        (text(&output.stdout).as_str(), output.status.code()),
+        ("1040 processes\n", Some(0)),
+        "seed {seed}: {errors}"
+    );
+    assert!(!errors.contains("panicked"), "seed {seed}: {errors}");
+    assert_eq!(before, state(), "seed {seed}");
+}
+
+#[test]
+fn what_is_denied_is_told() {
+    let Some(w) = world("denied") else { return };
+    let log = w.path("log");
+    let output = w.shell(
+        &["-d", "policy", "-D", &log],
+        "mount -t tmpfs x /tmp; sh -c 'hostname x'; true",
+    );
+    assert!(output.status.success());
+    let written = std::fs::read_to_string(&log).expect("the log");
+    let lines: Vec<_> = written.lines().collect();
+    assert_eq!(lines.len(), 2, "{written}");
+    assert!(
+        lines[0].starts_with("mount: denied") && lines[0].contains("--tmpfs"),
+        "{written}"
+    );
+    assert!(
+        lines[1].starts_with("sethostname: denied") && lines[1].contains("--hostname"),
+        "{written}"
+    );
+}
+
+/// A static program for x86-64, `emu` itself.
+#[test]
+fn native_programs_run_only_where_allowed() {
+    let Some(w) = world("native") else { return };
+    std::fs::copy(w.dir.join("emu"), w.dir.join("root/bin/native")).expect("a copy");
+    w.open_to_all();
+    let output = w.run(&[], &["/bin/native", "--version"]);
+    let errors = text(&output.stderr);
+    assert_eq!(
+        (output.status.code(), errors.lines().count()),
+        (Some(126), 1),
+        "{errors}"
+    );
+    assert!(errors.contains("--allow-native"), "{errors}");
+    let output = w.shell(&["-d", "policy"], "/bin/native --version");
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(126), "{errors}");
+    assert!(
+        errors.contains("execve of /bin/native: an x86-64 program; allowed by --allow-native"),
+        "{errors}"
+    );
+    let version = format!("emu {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(w.says(&["--allow-native"], "/bin/native --version"), version);
+    assert_eq!(
+        text(&w.run(&["--allow-native"], &["/bin/native", "--version"]).stdout),
+        version
+    );
+}
+
+#[test]
+fn policies_are_printed_and_read() {
+    let Some(w) = world("profile") else { return };
+    let profile = w.file(
+        "profile.toml",
+        &format!(
+            "name = \"test\"\nroot = {:?}\nhostname = \"p\"\nenv = {{ A = \"1\", B = \"2\" }}\nmount = [{{ tmpfs = \"/mnt\" }}]\n",
+            w.path("root")
+        ),
+        0o644,
+    );
+    let mut command = w.emu();
+    command.args([
+        "--profile",
+        &profile,
+        "-E",
+        "B=3",
+        "/bin/sh",
+        "-c",
+        "hostname; echo $A$B",
+    ]);
+    let output = command.output().expect("emu starts");
+    assert_eq!(text(&output.stdout), "p\n13\n", "{}", text(&output.stderr));
+    let mut command = w.emu();
+    command.args([
+        "--profile",
+        &profile,
+        "--uid",
+        "0",
+        "--print-policy",
+        "--rlimit",
+        "core=0",
+        "/bin/sh",
+    ]);
+    let output = command.output().expect("emu starts");
+    let policy = text(&output.stdout);
+    for part in [
+        "profile: strict\nname: test\n",
+        "ids: uid 0, gid the caller's\n",
+        "capabilities: none\n",
+        "  /mnt: memory\n",
+        "  core: 0 to 0\n",
+        "  mmap                   PROT_EXEC in the translator's arena only",
+        "  mount                  EPERM   allowed by: --bind",
+        "  ptrace                 EPERM   allowed by: --cap-add sys_ptrace",
+        " read ",
+    ] {
+        assert!(policy.contains(part), "no {part:?} in {policy}");
+    }
+    assert!(!policy.contains("bpf"), "{policy}");
+    let wrong = w.file("wrong.toml", "root = 1\n", 0o644);
+    let output = w
+        .emu()
+        .args(["--profile", &wrong, "x"])
+        .output()
+        .expect("emu starts");
+    let errors = text(&output.stderr);
+    assert_eq!(
+        (output.status.code(), errors.lines().count()),
+        (Some(125), 1),
+        "{errors}"
+    );
+    assert!(errors.contains("line 1"), "{errors}");
+}
+
+/// A root that holds the program alone.
+#[test]
+fn an_empty_root() {
+    let Some(w) = world("confine") else { return };
+    let program = w.path("root/bin/busybox");
+    let run = |options: &[&str], guest: &[&str]| {
+        let mut command = w.emu();
+        command.args(options).arg("--confine").arg(&program).args(guest);
+        command.output().expect("emu starts")
+    };
+    let output = run(&[], &["ls", "/"]);
+    let out = text(&output.stdout);
+    let first = program.split('/').nth(1).expect("an absolute path");
+    let mut want = vec!["dev", "proc", "tmp"];
+    if first != "tmp" {
+        want.push(first);
+        want.sort_unstable();
+    }
+    assert_eq!(
+        out.split_whitespace().collect::<Vec<_>>(),
+        want,
+        "{}",
+        text(&output.stderr)
+    );
+    let output = run(&[], &["touch", &program]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("Read-only"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = run(&["--tmpfs", "/work", "--chdir", "/work"], &["pwd"]);
+    assert_eq!(text(&output.stdout), "/work\n");
+    // A dynamic program with its libraries.
+    let mut command = w.emu();
+    let sysroot = "/usr/arm-linux-gnueabihf";
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/armhf/hello"),
+        w.dir.join("hello"),
+    )
+    .expect("a copy");
+    w.open_to_all();
+    command
+        .args(["-L", sysroot, "--confine"])
+        .arg(w.dir.join("hello"));
+    let output = command.output().expect("emu starts");
+    assert!(
+        output.status.success() && !output.stdout.is_empty(),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// The caller's terminal output and files by the names in /proc work as outside.
+#[test]
+fn descriptors_from_outside() {
+    let Some(w) = world("fds") else { return };
+    let file = w.file("out", "", 0o666);
+    let to_file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&file)
+        .expect("the file");
+    let mut command = w.emu();
+    command.arg("--root").arg(w.dir.join("root"));
+    command
+        .args(["/bin/sh", "-c", "echo one; echo two >>/dev/stdout"])
+        .stdout(to_file);
+    let output = command.output().expect("emu starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&file).expect("read"), "one\ntwo\n");
+    let mut command = w.emu();
+    command
+        .arg("--root")
+        .arg(w.dir.join("root"))
+        .args(["/bin/cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().expect("emu starts");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(b"through\n")
+        .expect("written");
+    assert_eq!(
+        text(&child.wait_with_output().expect("its output").stdout),
+        "through\n"
+    );
+}
+
+#[test]
+fn mistakes_are_one_line() {
+    let w = World::new("mistakes");
+    let root = w.path("root");
+    for (arguments, part) in [
+        (&["--bind", "/a", "/b", "x"][..], "--bind needs a confined run"),
+        (&["--memory", "1M", "x"], "--memory needs a confined run"),
+        (&["--root", &root, "--tmpfs", "tmp", "x"], "starts with /"),
+        (&["--root", &root, "--cap-add", "nonsense", "x"], "no capability"),
+        (&["--root", &root, "--rlimit", "files=1", "x"], "no limit"),
+        (&["--root", &root, "--net", "some", "x"], "none"),
+        (&["--root", &root, "--confine", "x"], "cannot be used with"),
+        (&["--root", &root, "--unconfined", "x"], "exclude"),
+        (&["--root", "/no/such/root", "x"], "/no/such/root"),
+    ] {
+        let output = w.emu().args(arguments).output().expect("emu starts");
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{arguments:?}: {errors}");
+        assert!(
+            errors.lines().count() == 1 && errors.starts_with("emu: "),
+            "{arguments:?}: {errors}"
+        );
+        // A host without namespaces has its own reason for the last.
+        assert!(
+            errors.contains(part) || errors.contains("namespace"),
+            "{arguments:?}: {errors}"
+        );
+    }
+}
+
+/// Set-id programs under the baseline: without privileges, told, unless allowed.
+#[test]
+fn set_id_programs() {
+    let w = World::new("setid");
+    let program = w.dir.join("root/bin/busybox");
+    std::fs::copy(&program, w.dir.join("grep")).expect("a copy");
+    w.open_to_all();
+    std::fs::set_permissions(w.dir.join("grep"), std::fs::Permissions::from_mode(0o4755)).expect("its mode");
+    let run = |options: &[&str]| {
+        let script = format!("{} NoNewPrivs /proc/self/status", w.path("grep"));
+        let mut command = w.emu();
+        command
+            .args(options)
+            .args(["-d", "policy"])
+            .arg(&program)
+            .args(["sh", "-c", &script]);
+        command.output().expect("emu starts")
+    };
+    let output = run(&[]);
+    assert_eq!(text(&output.stdout), "NoNewPrivs:\t1\n");
+    let errors = text(&output.stderr);
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(
+        errors.contains("a set-id program") && errors.contains("--allow-setuid"),
+        "{errors}"
+    );
+    let output = run(&["--allow-setuid"]);
+    assert_eq!(
+        (text(&output.stdout).as_str(), text(&output.stderr).as_str()),
+        ("NoNewPrivs:\t0\n", "")
+    );
+}
