@@ -1,6 +1,7 @@
 //! `emu doctor`: what of `emu` works on this host, and what to do about the rest.
 
 use crate::binfmt;
+use crate::confine;
 use crate::exec::HostFeatures;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,6 +45,7 @@ pub fn report() -> (String, bool) {
         proc(),
         filter(),
         executable_memory(),
+        namespaces(),
         registration(),
         libraries(&|name| std::env::var_os(name).is_some()),
     ];
@@ -201,6 +203,20 @@ fn filter() -> Finding {
     }
 }
 
+fn namespaces() -> Finding {
+    let what = "namespaces";
+    match confine::namespaces::possible() {
+        Ok(()) => finding(Outcome::Fine, what, "--root and --confine run without privileges"),
+        Err(error) => {
+            let text = format!(
+                "none for this user ({error}): no --root and --confine; sysctl user.max_user_namespaces, \
+                 kernel.apparmor_restrict_unprivileged_userns, or the container's own rules"
+            );
+            finding(Outcome::Less, what, text)
+        }
+    }
+}
+
 fn executable_memory() -> Finding {
     const PR_GET_MDWE: i32 = 66;
     // SAFETY: takes integers only.
@@ -285,6 +301,6 @@ mod tests {
     fn this_host_can_run_programs() {
         let (text, runs) = report();
         assert!(runs, "{text}");
-        assert_eq!(text.lines().count(), 10);
+        assert_eq!(text.lines().count(), 11);
     }
 }

@@ -38,7 +38,7 @@ const ROOMS: [Room; 18] = [
     room("diag",    &[], true),
     room("cli",     &["diag", "confine"], true),
     room("binfmt",  &[], true),
-    room("doctor",  &["binfmt", "exec"], true),
+    room("doctor",  &["binfmt", "exec", "confine"], true),
     // Wiring: the library's root names the rooms, the binary joins them.
     room("main",    &[], true),
 ];

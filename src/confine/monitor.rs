@@ -44,16 +44,17 @@ pub fn set_mask(mask: &libc::sigset_t) {
 
 /// Lets go of what the guest has as well: where its pipes end is the guest's business.
 fn close_descriptors(keep: &[i32]) {
-    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    for fd in open {
-        if fd != libc::STDERR_FILENO && !keep.contains(&fd) {
+    let mut kept: Vec<u32> = keep.iter().map(|&fd| fd as u32).collect();
+    kept.push(libc::STDERR_FILENO as u32);
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if fd > first {
+            let last = fd - u32::from(fd != u32::MAX);
             // SAFETY: nothing of this process uses its descriptors but for those kept.
-            unsafe { libc::close(fd) };
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         }
+        first = fd.saturating_add(1);
     }
 }
 

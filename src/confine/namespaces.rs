@@ -76,6 +76,38 @@ pub fn enter(
     })
 }
 
+/// Whether this user may have namespaces; tried in a process of its own.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn possible() -> io::Result<()> {
+    // SAFETY: the child makes system calls only, and leaves by _exit.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // The second needs the rights that the first should give.
+        let kinds = [
+            libc::CLONE_NEWUSER | libc::CLONE_NEWPID,
+            libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS,
+        ];
+        for kind in kinds {
+            // SAFETY: integers only.
+            if let Err(error) = check(unsafe { libc::unshare(kind) }) {
+                // SAFETY: ends this process at once.
+                unsafe { libc::_exit(error.raw_os_error().unwrap_or(libc::EPERM)) };
+            }
+        }
+        // SAFETY: as above.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is valid for the write.
+    check(unsafe { libc::waitpid(pid, &mut status, 0) })?;
+    match libc::WEXITSTATUS(status) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 /// The child's part.
 fn inside(
     policy: &Policy,

@@ -71,8 +71,8 @@ pub static BASELINE: [Rule; 23] = [
 ];
 
 /// How the baseline denies a call, if it does.
-pub fn denial(number: c_long) -> Option<Denial> {
-    BASELINE.iter().find(|r| r.number == number).map(|r| r.denial)
+pub fn denial(name: &str) -> Option<Denial> {
+    BASELINE.iter().find(|r| r.name == name).map(|r| r.denial)
 }
 
 /// A number that the kernel does not use, answered with [`MARKER_ERRNO`] by our filter and by no other: how a process

@@ -203,7 +203,7 @@ pub fn install(calls: &[c_long], cap_add: &[u8], arena: ExecutableRange) -> Resu
 }
 
 /// Why the strict filter refuses a call, if it does: the option that would allow it.
-pub fn option_for(number: c_long, cap_add: &[u8]) -> Option<&'static str> {
-    let row = REFUSED.iter().find(|r| r.number == number)?;
+pub fn option_for(name: &str, cap_add: &[u8]) -> Option<&'static str> {
+    let row = REFUSED.iter().find(|r| r.name == name)?;
     (!granted(row, cap_add)).then_some(row.option)
 }

@@ -55,13 +55,24 @@ pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> Syscall
         strace::unknown(nr, &args);
         return unknown(ctx, nr);
     };
-    if enabled(Items::STRACE) {
-        let line = strace::before(row, &args);
-        let result = run(ctx, row, &args);
-        strace::after(line, row, &args, result);
-        return result;
+    if enabled(Items::STRACE | Items::POLICY) {
+        return told(ctx, row, &args);
     }
     run(ctx, row, &args)
+}
+
+/// With a line for the call, or for its denial.
+#[cold]
+fn told(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> SyscallResult {
+    let line = enabled(Items::STRACE).then(|| strace::before(row, args));
+    let result = run(ctx, row, args);
+    if let Some(line) = line {
+        strace::after(line, row, args, result);
+    }
+    if enabled(Items::POLICY) {
+        note_denied(ctx.process, row.name, result);
+    }
+    result
 }
 
 /// arch/arm/kernel/traps.c arm_syscall: of the private range the kernel answers ENOSYS up to 0xf07ff, but for the first;
@@ -255,26 +266,29 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
             raw::syscall(nr, host)
         }
     };
-    Ok(Errno::check(ret).inspect_err(|&errno| denied(ctx.process, row.name, nr, errno))? as u32)
+    Ok(Errno::check(ret)? as u32)
 }
 
 /// One line under `-d policy` where it was the filter that refused a call.
 #[cold]
-fn denied(process: &Process, name: &str, nr: i64, errno: Errno) {
-    if !enabled(Items::POLICY) {
+fn note_denied(process: &Process, name: &str, result: SyscallResult) {
+    let SyscallResult::Return(value) = result else {
+        return;
+    };
+    if value != -libc::EPERM && value != -libc::ENOSYS {
         return;
     }
     let strict = process.settings.strict.as_ref().filter(|s| !s.allow_native);
     let option = match strict {
-        Some(strict) => confine::strict::option_for(nr, &strict.cap_add),
-        None => confine::policy::denial(nr)
-            .filter(|denial| denial.errno() == errno.0)
+        Some(strict) => confine::strict::option_for(name, &strict.cap_add),
+        None => confine::policy::denial(name)
+            .filter(|denial| denial.errno() == -value)
             .map(|_| "--unconfined"),
     };
     if let Some(option) = option {
         log::line(format_args!(
             "{name}: denied by the policy, errno {}; allowed by: {option}",
-            errno.0
+            -value
         ));
     }
 }
