@@ -2,7 +2,7 @@
 
 mod root_support;
 
-use root_support::{World, is_root, text, world};
+use root_support::{World, copy, is_root, text, world};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -53,8 +53,13 @@ fn shells_pipelines_and_scripts() {
 #[test]
 fn only_the_guests_processes_show() {
     let Some(w) = world("ps") else { return };
-    let script = "sleep 100 & sh -c 'sleep 99; true' & sleep 0.3; ps -o pid,comm,args; ps aux; kill %1 %2";
-    let out = w.says(&[], script);
+    // A name settles a moment after the start.
+    let settled = "settled() { i=0; until grep -qx sleep /proc/$1/comm || [ $i = 100 ]; do i=$((i+1)); sleep 0.1; done; }";
+    let script = format!(
+        "{settled}; sleep 100 & settled $!; sh -c 'sleep 99 & echo $! >/tmp/pid; wait; true' &
+         until [ -s /tmp/pid ]; do sleep 0.1; done; settled $(cat /tmp/pid); ps -o pid,comm,args; ps aux; kill %1 %2"
+    );
+    let out = w.says(&[], &script);
     let lines: Vec<Vec<&str>> = out.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(&lines[0], &["PID", "COMMAND", "COMMAND"], "{out}");
     assert_eq!(&lines[1][..4], &["1", "sh", "/bin/sh", "-c"], "{out}");
@@ -65,7 +70,11 @@ fn only_the_guests_processes_show() {
     assert!(
         lines
             .iter()
-            .any(|l| l.ends_with(&["sh", "sh", "-c", "sleep", "99;", "true"])),
+            .any(|l| l[1..].starts_with(&["sh", "sh", "-c", "sleep"])),
+        "{out}"
+    );
+    assert!(
+        lines.iter().any(|l| l.ends_with(&["sleep", "sleep", "99"])),
         "{out}"
     );
     assert!(!out.contains("emu") && !out.contains("reexec"), "{out}");
@@ -73,7 +82,7 @@ fn only_the_guests_processes_show() {
     let numbered = lines.iter().filter(|l| l[0].parse::<u32>().is_ok()).count();
     assert_eq!(numbered, 10, "{out}");
     // As a program looks at another one.
-    let script = "sleep 100 & sleep 0.3; cat /proc/2/comm; tr '\\0' ' ' </proc/2/cmdline; echo; readlink /proc/2/exe; \
+    let script = "sleep 100 & until grep -qx sleep /proc/2/comm; do :; done; cat /proc/2/comm; tr '\\0' ' ' </proc/2/cmdline; echo; readlink /proc/2/exe; \
                   cat /proc/2/maps; kill %1";
     let out = w.says(&[], script);
     let start: Vec<_> = out.lines().take(3).collect();
@@ -280,7 +289,7 @@ fn limits_are_kept() {
     // A fork bomb is over with its time.
     let output = w.shell(
         &["--pids", "30", "--timeout", "2"],
-        "bomb() { bomb | bomb & }; bomb; sleep 100",
+        "bomb() { bomb | bomb & }; bomb; while :; do :; done",
     );
     assert_eq!(output.status.code(), Some(124), "{}", text(&output.stderr));
     // Memory: a shell that fills a variable, or a file in memory, gets no further.
@@ -449,11 +458,10 @@ fn an_empty_root() {
     // A dynamic program with its libraries.
     let mut command = w.emu();
     let sysroot = "/usr/arm-linux-gnueabihf";
-    std::fs::copy(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/armhf/hello"),
-        w.dir.join("hello"),
-    )
-    .expect("a copy");
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/armhf/hello"),
+        &w.dir.join("hello"),
+    );
     w.open_to_all();
     command
         .args(["-L", sysroot, "--confine"])

@@ -2,7 +2,7 @@
 
 mod root_support;
 
-use root_support::{World, compile, is_root, text, world};
+use root_support::{World, compile, copy, is_root, text, world};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -108,7 +108,7 @@ fn what_is_denied_is_told() {
 #[test]
 fn native_programs_run_only_where_allowed() {
     let Some(w) = world("native") else { return };
-    std::fs::copy(w.dir.join("emu"), w.dir.join("root/bin/native")).expect("a copy");
+    copy(&w.dir.join("emu"), &w.dir.join("root/bin/native"));
     w.open_to_all();
     let output = w.run(&[], &["/bin/native", "--version"]);
     let errors = text(&output.stderr);
@@ -138,7 +138,7 @@ fn native_programs_run_only_where_allowed() {
 fn set_id_programs() {
     let w = World::new("setid");
     let program = w.dir.join("root/bin/busybox");
-    std::fs::copy(&program, w.dir.join("grep")).expect("a copy");
+    copy(&program, &w.dir.join("grep"));
     w.open_to_all();
     std::fs::set_permissions(w.dir.join("grep"), std::fs::Permissions::from_mode(0o4755)).expect("its mode");
     let run = |options: &[&str]| {

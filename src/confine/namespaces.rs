@@ -40,8 +40,13 @@ pub fn enter(
     }
     // SAFETY: integers only.
     check(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID) }).map_err(|error| {
+        let what = match error.raw_os_error() {
+            // Of namespaces, not of a device.
+            Some(libc::ENOSPC) => "cannot make a user namespace, their number is limited (user.max_user_namespaces)",
+            _ => "cannot make a user namespace",
+        };
         ConfineError::Setup(Problem::new(
-            "cannot make a user namespace",
+            what,
             &error,
             "this host or container forbids them (see emu doctor); emu PROGRAM without --root and --confine runs here",
         ))

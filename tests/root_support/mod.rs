@@ -46,11 +46,11 @@ impl World {
         for empty in ["proc", "dev", "tmp", "mnt", "etc"] {
             std::fs::create_dir_all(root.join(empty)).expect("a directory of the root");
         }
-        std::fs::copy(busybox(), root.join("bin/busybox")).expect("busybox in the root");
+        copy(busybox(), &root.join("bin/busybox"));
         for applet in APPLETS.split_whitespace() {
             symlink("busybox", root.join("bin").join(applet)).expect("a link to busybox");
         }
-        std::fs::copy(env!("CARGO_BIN_EXE_emu"), dir.join("emu")).expect("a copy of emu");
+        copy(Path::new(env!("CARGO_BIN_EXE_emu")), &dir.join("emu"));
         let world = World { dir };
         world.open_to_all();
         world
@@ -120,6 +120,13 @@ impl Drop for World {
         // Best effort: a leftover in the temporary directory hurts nobody.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Copies a program by cp(1): a descriptor of ours for writing would be inherited by what another test starts just then,
+/// and the copy be busy (ETXTBSY).
+pub fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status();
+    assert!(status.expect("cp").success());
 }
 
 /// Debian's busybox for armhf: `tools/install-deps` has it downloaded.
