@@ -44,9 +44,9 @@ impl From<SysResult> for SyscallResult {
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 
 /// Runs system call `nr` of the ARM EABI with r0-r5 in `args`.
-pub fn syscall(ctx: &mut SyscallContext<'_>, nr: u32, args: [u32; 6]) -> SyscallResult {
+pub fn syscall(ctx: &mut SyscallContext<'_>, mut nr: u32, mut args: [u32; 6]) -> SyscallResult {
     if seccomp::active(&ctx.task.seccomp)
-        && let Some(end) = seccomp::check(ctx, nr, &args)
+        && let Some(end) = seccomp::check(ctx, &mut nr, &mut args)
     {
         strace::refused(nr, &args, end);
         return end;

@@ -2,7 +2,7 @@
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
-use super::{guest, raw};
+use super::{guest, ptrace, raw};
 use crate::mem::{MapRequest, PAGE_SIZE, Prot, space};
 
 const PAGE_MASK: u32 = PAGE_SIZE - 1;
@@ -208,8 +208,8 @@ pub fn sys_cacheflush(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResul
     Ok(0)
 }
 
-/// process_vm_readv and process_vm_writev on the process itself; other processes' memory has the emulator in it, and
-/// a guest may not see that: EPERM.
+/// process_vm_readv and process_vm_writev on the process itself and on those that it traces and that are stopped; others'
+/// memory has the emulator in it, and a guest may not see that: EPERM.
 fn process_vm(args: &[u32; 6], write: bool) -> SysResult {
     let [pid, local, local_count, remote, remote_count, flags] = *args;
     if flags != 0 {
@@ -221,6 +221,9 @@ fn process_vm(args: &[u32; 6], write: bool) -> SysResult {
     }
     // SAFETY: getpid has no preconditions.
     if pid as i32 != unsafe { libc::getpid() } {
+        if let Some(done) = ptrace::process_vm(pid as i32, &local, remote, remote_count, write) {
+            return done;
+        }
         // SAFETY: signal 0 only asks whether the process is there.
         let missing = unsafe { libc::kill(pid as i32, 0) } != 0 && Errno::last() == Errno::ESRCH;
         return Err(if missing { Errno::ESRCH } else { Errno::EPERM });
@@ -256,7 +259,7 @@ fn process_vm(args: &[u32; 6], write: bool) -> SysResult {
 /// UIO_MAXIOV.
 const MAX_IOVEC: u32 = 1024;
 
-fn read_iovec(addr: u32, count: u32) -> Result<Vec<(u32, u32)>, Errno> {
+pub(super) fn read_iovec(addr: u32, count: u32) -> Result<Vec<(u32, u32)>, Errno> {
     if count > MAX_IOVEC {
         return Err(Errno::EINVAL);
     }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::{SyscallContext, host};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc_cpu, proc_mem, proc_others, proc_status};
+use super::{guest, proc_cpu, proc_mem, proc_others, proc_status, ptrace};
 use crate::mem::space;
 
 /// The entry's name where a path is one of the caller's own process or thread: `maps` of /proc/self/maps,
@@ -46,6 +46,8 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
     }
     let contents = if path == b"/proc/cpuinfo" {
         proc_cpu::cpuinfo(ctx.process.settings.model).into_bytes()
+    } else if let Some(auxv) = auxv_of_tracee(path) {
+        auxv
     } else if is_own(path).is_none() {
         let (dir, name) = proc_others::entry_of_guest(path)?;
         proc_others::contents(&dir, name)?
@@ -76,6 +78,16 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
         }
     };
     Some(serve(&contents, flags))
+}
+
+/// /proc/PID/auxv of a process that the guest traces.
+fn auxv_of_tracee(path: &[u8]) -> Option<Vec<u8>> {
+    let (pid, rest) = split_number(path.strip_prefix(b"/proc/")?)?;
+    let entry = match rest.strip_prefix(b"task/") {
+        Some(rest) => split_number(rest)?.1,
+        None => rest,
+    };
+    (entry == b"auxv").then(|| ptrace::auxv(pid as i32))?
 }
 
 /// Whether the host has the file: in a chroot /proc need not be mounted.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::call::{SyscallContext, SyscallResult, syscall};
-use super::errno::{ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
+use super::errno::{ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
 use super::proc_others;
 use super::process::Process;
 use super::ptrace::tracee;
@@ -38,7 +38,7 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: su
     process.add_thread(&task);
     signals::set_signal_sink(super::signal::queue::sink);
     deliver::adopt(&task);
-    tracee::begin_program(&task, process);
+    tracee::begin_program(&mut task, process);
     attach(&mut *machine);
     let status = run_thread(process, &mut *machine, &mut task);
     super::thread::exit_first_thread(status)
@@ -197,6 +197,7 @@ fn serve_traced(
         cpu.r[0] = task.orig_r0;
         deliver::rewind(cpu);
         restart = Restart::Rewound { error, pc: cpu.r[15] };
+        task.resumes_at = (error == ERESTART_RESTARTBLOCK).then_some(cpu.r[15]);
     }
     deliver::deliver_pending(machine, task, process, restart);
     None

@@ -52,6 +52,8 @@ pub struct Task {
     pub personality: u32,
     /// r0 as it was at the last system call, all ones behind a fault or interrupt: ORIG_r0 of a tracer's view.
     pub orig_r0: u32,
+    /// Where a call is that a tracer has interrupted and that goes on where it was: restart_syscall to the tracer.
+    pub resumes_at: Option<u32>,
     /// What this thread shares with a tracer.
     pub trace: Box<Block>,
     /// The guest's own system call filters.
@@ -91,6 +93,7 @@ impl Task {
             exit_status: 0,
             personality: PER_LINUX_32BIT,
             orig_r0: u32::MAX,
+            resumes_at: None,
             trace: Box::default(),
             seccomp: super::seccomp::State::default(),
             exec_plan: None,

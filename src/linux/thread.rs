@@ -141,7 +141,16 @@ extern "C" fn thread_main(start: *mut c_void) -> *mut c_void {
     if task.tid == unsafe { libc::getpid() } {
         exit_first_thread(status);
     }
-    deliver::disown();
+    if task.trace.is_traced() {
+        // Looked at by the tracer until the host's thread is over; that one's status is always 0, the guest's may not be.
+        std::mem::forget(std::mem::take(&mut task.trace));
+        if status != 0 {
+            exit_first_thread(status);
+        }
+        deliver::disown_queue();
+    } else {
+        deliver::disown();
+    }
     ptr::null_mut()
 }
 

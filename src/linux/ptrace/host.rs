@@ -17,6 +17,7 @@ pub const DETACH: u64 = 17;
 pub const SETOPTIONS: u64 = 0x4200;
 pub const GETEVENTMSG: u64 = 0x4201;
 pub const GETSIGINFO: u64 = 0x4202;
+pub const PEEKSIGINFO: u64 = 0x4209;
 pub const SEIZE: u64 = 0x4206;
 pub const INTERRUPT: u64 = 0x4207;
 pub const LISTEN: u64 = 0x4208;
@@ -65,6 +66,16 @@ pub fn siginfo(tid: i32) -> Result<[u8; 128], Errno> {
     // SAFETY: the kernel writes a siginfo's 128 bytes.
     unsafe { request(GETSIGINFO, tid, 0, info.as_mut_ptr() as u64)? };
     Ok(info)
+}
+
+/// Up to `count` signals of a queue from the `from`th on; of the process's queue with flag 1.
+pub fn queued(tid: i32, from: u64, flags: u32, count: i32) -> Result<Vec<[u8; 128]>, Errno> {
+    let args = [from, u64::from(flags) | (count as u64) << 32];
+    let mut infos = vec![[0u8; 128]; count as usize];
+    // SAFETY: the arguments' structure, and room for as many siginfos as are asked for.
+    let n = unsafe { request(PEEKSIGINFO, tid, args.as_ptr() as u64, infos.as_mut_ptr() as u64)? };
+    infos.truncate(n as usize);
+    Ok(infos)
 }
 
 /// One aligned word of memory, whatever its protection.

@@ -6,9 +6,11 @@
 
 pub mod block;
 mod host;
+mod memory;
 mod regs;
 mod request;
 pub mod tracee;
 pub mod tracer;
 
+pub use memory::{auxv, process_vm};
 pub use request::sys_ptrace;

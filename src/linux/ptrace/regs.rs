@@ -8,7 +8,7 @@ pub const REGS: usize = 72;
 /// Bytes of the VFP's registers: D0-D31 and FPSCR.
 pub const VFP: usize = 260;
 /// Bytes of `struct user_fp`, the registers of the FPA, which no processor has any more.
-pub const FPA: usize = 140;
+pub const FPA: usize = 116;
 
 const CPSR: usize = 16;
 

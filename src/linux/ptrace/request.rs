@@ -1,16 +1,14 @@
 //! The requests of ptrace(2) as 32-bit ARM has them.
 
-use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::block::{
-    CHANGED_INFO, CHANGED_MASK, CHANGED_NUMBER, DIRTY_WORDS, Dirty, Image, Kind, State, TRACED,
-};
+use super::block::{CHANGED_INFO, CHANGED_MASK, CHANGED_NUMBER, Image, Kind, State, TRACED};
 use super::tracer::{
     EVENT_STOP, O_ALL, O_TRACESYSGOOD, Resume, Stop, Tracee, look, resume, tracees, wait_stopped,
 };
-use super::{host, regs};
+use super::{host, memory, regs};
 use crate::diag::log::Items;
 use crate::linux::call::SyscallContext;
 use crate::linux::errno::{Errno, SysResult};
@@ -38,6 +36,12 @@ const OLDSETOPTIONS: u32 = 21;
 const GET_THREAD_AREA: u32 = 22;
 const SET_SYSCALL: u32 = 23;
 const SYSCALL: u32 = 24;
+const GETWMMXREGS: u32 = 18;
+const SETWMMXREGS: u32 = 19;
+const GETHBPREGS: u32 = 29;
+const SETHBPREGS: u32 = 30;
+const SECCOMP_GET_FILTER: u32 = 0x420c;
+const SECCOMP_GET_METADATA: u32 = 0x420d;
 const GETVFPREGS: u32 = 27;
 const SETVFPREGS: u32 = 28;
 const SETOPTIONS: u32 = 0x4200;
@@ -49,9 +53,13 @@ const SETREGSET: u32 = 0x4205;
 const SEIZE: u32 = 0x4206;
 const INTERRUPT: u32 = 0x4207;
 const LISTEN: u32 = 0x4208;
+const PEEKSIGINFO: u32 = 0x4209;
 const GETSIGMASK: u32 = 0x420a;
 const SETSIGMASK: u32 = 0x420b;
 const GET_SYSCALL_INFO: u32 = 0x420e;
+
+/// Breakpoints and watchpoints that the kernel has numbers for, times two (ARM_MAX_HBP_SLOTS).
+const HBP_SLOTS: u32 = 64;
 
 /// Bytes of `struct user`.
 const USER: u32 = 296;
@@ -59,9 +67,6 @@ const USER: u32 = 296;
 const PT_TEXT_ADDR: u32 = 0x10000;
 const PT_DATA_ADDR: u32 = 0x10004;
 const PT_TEXT_END_ADDR: u32 = 0x10008;
-/// Bits of a page's byte in the page table of `mem`.
-const MAPPED: u8 = 1 << 3;
-const CODE: u8 = 1 << 4;
 
 /// ptrace(request, pid, addr, data).
 pub fn sys_ptrace(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
@@ -87,6 +92,9 @@ pub fn sys_ptrace(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
         if request == INTERRUPT {
             if !seized {
                 return Err(Errno::EIO);
+            }
+            if let Some(tracee) = tracees().get_mut(&tid) {
+                tracee.quiet = false;
             }
             host::control(host::INTERRUPT, tid, 0)?;
         } else {
@@ -130,6 +138,9 @@ pub fn sys_ptrace(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     }
 }
 
+/// Looks, 50 us apart, at a thread that was seized.
+const ATTACH_ROUNDS: u32 = 200;
+
 /// Whether `tid` runs this emulator. Without /proc it is taken to.
 fn is_guest(tid: i32) -> bool {
     let Ok(file) = std::fs::metadata(format!("/proc/{tid}/exe")) else {
@@ -147,13 +158,24 @@ fn attach(tid: i32, seize: bool, options: u32) -> SysResult {
         log_line!(Items::UNIMP, "ptrace of process {tid}, which is no guest: EPERM");
         return Err(Errno::EPERM);
     }
-    let tracee = Tracee::new(seize, options);
-    if seize {
-        host::control(host::SEIZE, tid, tracee.host_options())?;
-    } else {
+    let mut tracee = Tracee::new(seize, options);
+    if !seize {
         host::control(host::ATTACH, tid, 0)?;
+        tracees().insert(tid, tracee);
+        return Ok(0);
     }
+    host::control(host::SEIZE, tid, tracee.host_options())?;
+    tracee.quiet = true;
     tracees().insert(tid, tracee);
+    // The thread must know that it is traced: a stop that nobody hears of. Where it doesn't come now it does later.
+    host::control(host::INTERRUPT, tid, 0)?;
+    for _ in 0..ATTACH_ROUNDS {
+        look(tid)?;
+        if tracees().get(&tid).is_none_or(|t| !t.quiet || t.stop.is_some()) {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
     Ok(0)
 }
 
@@ -171,14 +193,20 @@ fn listen(tracee: &mut Tracee, tid: i32) -> SysResult {
     if !tracee.seized || stop.status >> 16 != EVENT_STOP {
         return Err(Errno::EIO);
     }
+    let (status, mut over) = (stop.status, false);
     if !stop.by_host {
         // From our own stop into the host's, which is where the thread finds itself before it does anything.
         host::control(host::INTERRUPT, tid, 0)?;
         resume(tracee, tid, Resume::Cont, 0)?;
-        wait_stopped(tid, libc::WSTOPPED | libc::__WALL)?;
+        let now = wait_stopped(tid, libc::WSTOPPED | libc::__WALL)?.unwrap_or(status);
+        over = now >> 8 & 0xff == libc::SIGTRAP && status >> 8 & 0xff != libc::SIGTRAP;
     }
     tracee.stop = None;
     host::control(host::LISTEN, tid, 0)?;
+    if over {
+        // SIGCONT has come since the stop that is listened to: the kernel would say so at once.
+        host::control(host::INTERRUPT, tid, 0)?;
+    }
     Ok(0)
 }
 
@@ -203,8 +231,8 @@ fn at_stop(tracee: &mut Tracee, tid: i32, request: u32, addr: u32, data: u32) ->
     let image = stop.image.as_mut().ok_or(Errno::EIO)?;
     let state = &mut image.state;
     match request {
-        PEEKTEXT | PEEKDATA => guest::put(data, &peek(tid, image, addr)?)?,
-        POKETEXT | POKEDATA => poke(tid, image, addr, data)?,
+        PEEKTEXT | PEEKDATA => guest::put(data, &memory::peek(tid, image, addr)?)?,
+        POKETEXT | POKEDATA => memory::poke(tid, image, addr, data)?,
         PEEKUSR => {
             let value = peek_user(image, addr)?;
             guest::put(data, &value)?;
@@ -251,6 +279,17 @@ fn at_stop(tracee: &mut Tracee, tid: i32, request: u32, addr: u32, data: u32) ->
             state.mask = SigSet(guest::get(data)?).without(SigSet::UNBLOCKABLE).0;
             state.changed |= CHANGED_MASK;
         }
+        // No iWMMXt, and no debug registers to set breakpoints in; filters are shown to no one.
+        GETWMMXREGS => return Err(Errno::ENODATA),
+        SETWMMXREGS | SECCOMP_GET_FILTER | SECCOMP_GET_METADATA => return Err(Errno::EACCES),
+        GETHBPREGS if (addr as i32).unsigned_abs() <= HBP_SLOTS => guest::put(data, &0u32)?,
+        SETHBPREGS if addr == 0 => {}
+        SETHBPREGS if (addr as i32).unsigned_abs() <= HBP_SLOTS => {
+            guest::get::<u32>(data)?;
+            return Err(Errno::ENOSPC);
+        }
+        GETHBPREGS | SETHBPREGS => return Err(Errno::EINVAL),
+        PEEKSIGINFO => return peek_siginfo(tid, addr, data),
         GETREGSET | SETREGSET => regset(state, addr, data, request == SETREGSET)?,
         GET_SYSCALL_INFO => return syscall_info(stop, options, addr, data),
         _ => return Err(Errno::EIO),
@@ -281,73 +320,6 @@ fn siginfo(stop: &Stop, tid: i32) -> Result<GuestSigInfo, Errno> {
     Ok(info)
 }
 
-fn page(tid: i32, image: &Image, addr: u32) -> Result<u8, Errno> {
-    host::get(tid, image.place.pages + u64::from(addr >> 12)).map_err(|_| Errno::EIO)
-}
-
-/// Whether a word at `addr` is in the guest's memory.
-fn check(tid: i32, image: &Image, addr: u32) -> Result<(), Errno> {
-    let last = addr.checked_add(3).ok_or(Errno::EIO)?;
-    for at in [addr, last] {
-        if page(tid, image, at)? & MAPPED == 0 {
-            return Err(Errno::EIO);
-        }
-    }
-    Ok(())
-}
-
-fn peek(tid: i32, image: &Image, addr: u32) -> Result<u32, Errno> {
-    check(tid, image, addr)?;
-    let host = image.place.base + u64::from(addr);
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&host::peek(tid, host & !7).map_err(|_| Errno::EIO)?.to_le_bytes());
-    if host & 7 > 4 {
-        bytes[8..].copy_from_slice(
-            &host::peek(tid, (host & !7) + 8)
-                .map_err(|_| Errno::EIO)?
-                .to_le_bytes(),
-        );
-    }
-    let at = (host & 7) as usize;
-    Ok(u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i])))
-}
-
-fn poke(tid: i32, image: &Image, addr: u32, value: u32) -> Result<(), Errno> {
-    check(tid, image, addr)?;
-    let host = image.place.base + u64::from(addr);
-    let (first, at) = (host & !7, (host & 7) as usize);
-    let words = if at > 4 { 2 } else { 1 };
-    let mut bytes = [0; 16];
-    for i in 0..words {
-        let word = host::peek(tid, first + 8 * i as u64).map_err(|_| Errno::EIO)?;
-        bytes[8 * i..8 * i + 8].copy_from_slice(&word.to_le_bytes());
-    }
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-    for i in 0..words {
-        let word = u64::from_le_bytes(std::array::from_fn(|j| bytes[8 * i + j]));
-        host::poke(tid, first + 8 * i as u64, word).map_err(|_| Errno::EIO)?;
-    }
-    if (page(tid, image, addr)? | page(tid, image, addr + 3)?) & CODE != 0 {
-        note_dirty(tid, image, addr & !3)?;
-        if addr & 3 != 0 {
-            note_dirty(tid, image, (addr & !3) + 4)?;
-        }
-    }
-    Ok(())
-}
-
-/// Tells the tracee's process that code at `word` is not what it was.
-fn note_dirty(tid: i32, image: &Image, word: u32) -> Result<(), Errno> {
-    let written: u32 = host::get(tid, image.place.dirty + offset_of!(Dirty, written) as u64)?;
-    let entry = offset_of!(Dirty, words) + 4 * (written as usize % DIRTY_WORDS);
-    host::put(tid, image.place.dirty + entry as u64, &word)?;
-    host::put(
-        tid,
-        image.place.dirty + offset_of!(Dirty, written) as u64,
-        &written.wrapping_add(1),
-    )
-}
-
 fn peek_user(image: &Image, offset: u32) -> Result<u32, Errno> {
     if offset & 3 != 0 {
         return Err(Errno::EIO);
@@ -360,6 +332,24 @@ fn peek_user(image: &Image, offset: u32) -> Result<u32, Errno> {
         _ if offset >= USER => Err(Errno::EIO),
         _ => Ok(0),
     }
+}
+
+/// PTRACE_PEEKSIGINFO: what waits in the host's queues. `args` names a `struct ptrace_peeksiginfo_args`: where to begin, flags,
+/// how many.
+fn peek_siginfo(tid: i32, args: u32, data: u32) -> SysResult {
+    const MOST: i32 = 64;
+    const GUEST: u32 = 128;
+    let [low, high, flags, count]: [u32; 4] = guest::get(args)?;
+    if count as i32 <= 0 || flags & !1 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let from = u64::from(high) << 32 | u64::from(low);
+    let infos = host::queued(tid, from, flags, (count as i32).min(MOST))?;
+    for (i, info) in infos.iter().enumerate() {
+        let at = data.wrapping_add(GUEST * i as u32);
+        guest::put_bytes(at, &GuestSigInfo::from_host(info).0)?;
+    }
+    Ok(infos.len() as u32)
 }
 
 /// GETREGSET and SETREGSET: `data` names a `struct iovec`.

@@ -41,6 +41,8 @@ pub fn begin(task: &Task, process: &Process) {
     // SAFETY: getpid has no preconditions.
     let pid = unsafe { libc::getpid() };
     let auxv = &process.image.auxv;
+    // First, as by its tid a tracer knows the block, and may put orders there.
+    task.trace.clear_orders();
     task.trace.set_place(&Place {
         stop_pc: stop_pc(),
         syscall_pc: syscall_pc(),
@@ -55,7 +57,6 @@ pub fn begin(task: &Task, process: &Process) {
         start_code: process.image.code_start,
         end_code: process.image.code_end,
     });
-    task.trace.clear_orders();
     let wants = block::take_newborn();
     if wants != 0 {
         task.trace.flags().store(TRACED, Ordering::Relaxed);
@@ -65,7 +66,9 @@ pub fn begin(task: &Task, process: &Process) {
 }
 
 /// Before a program's first thread begins: whether the process was traced when it executed this program.
-pub fn begin_program(task: &Task, process: &Process) {
+pub fn begin_program(task: &mut Task, process: &Process) {
+    // start_thread clears all registers.
+    task.orig_r0 = 0;
     begin(task, process);
     // SAFETY: getauxval has no preconditions.
     if unsafe { libc::getauxval(libc::AT_FLAGS) } & AT_FLAGS_TRACED != 0 {
@@ -260,10 +263,20 @@ pub fn signal(machine: &mut dyn Machine, task: &mut Task, info: &GuestSigInfo) -
     }
 }
 
+/// The call by which the kernel goes on with one that was interrupted.
+const RESTART_SYSCALL: u32 = 0;
+
 /// Syscall-entry-stop: the number of the call to make, which the tracer may have changed.
 pub fn syscall_entry(machine: &mut dyn Machine, task: &mut Task, number: u32) -> u32 {
+    let cpu = machine.cpu();
+    let svc = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
+    let shown = if task.resumes_at.take() == Some(svc) {
+        RESTART_SYSCALL
+    } else {
+        number
+    };
     let stopped = stop(machine, task, Kind::SyscallEntry, |s| {
-        s.number = number;
+        s.number = shown;
         s.regs[12] = 0;
         s.message = 1;
     });

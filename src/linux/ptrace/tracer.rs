@@ -49,6 +49,8 @@ pub struct Tracee {
     /// Address of its block, 0 if unknown.
     block: u64,
     pub stop: Option<Stop>,
+    /// The next PTRACE_EVENT_STOP is only to tell the thread that it is traced.
+    pub quiet: bool,
     /// Last resumed by PTRACE_SYSCALL.
     syscalls: bool,
     /// The tid that it had before execve.
@@ -79,6 +81,7 @@ impl Tracee {
             options,
             block: 0,
             stop: None,
+            quiet: false,
             syscalls: false,
             former: 0,
         }
@@ -118,6 +121,10 @@ pub fn judge(tid: i32, status: i32) -> Verdict {
         return Verdict::Report(status);
     }
     let mut tracees = tracees();
+    if let Some(tracee) = tracees.get(&tid).filter(|t| t.tracer != own_tid()) {
+        // Another thread of ours traces it, and has to ask.
+        return Verdict::Report(tracee.stop.as_ref().map_or(status, |s| s.status));
+    }
     if let Some(stop) = tracees.get(&tid).and_then(|t| t.stop.as_ref())
         && status >> 16 != EVENT_EXIT
     {
@@ -187,6 +194,13 @@ fn settle(
             return Ok(by_host(tracee, status, None));
         }
         return match (event, signal) {
+            (EVENT_STOP, _) if tracee.quiet => {
+                // The emulator is starting: let it, and try again.
+                let verdict = go_on(tid, 0);
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                host::control(host::INTERRUPT, tid, 0)?;
+                verdict
+            }
             (EVENT_STOP, _) => {
                 host::set_newborn(tid, regs.fs_base, WANT_STOP)?;
                 go_on(tid, 0)
@@ -220,6 +234,10 @@ fn settle(
             Ok(verdict)
         }
         EVENT_EXIT => Ok(by_host(tracee, status, Some(image))),
+        EVENT_STOP if std::mem::take(&mut tracee.quiet) && signal == libc::SIGTRAP => {
+            put_orders(tid, block, &orders)?;
+            go_on(tid, 0)
+        }
         EVENT_STOP if kind != Kind::Running => Ok(by_host(tracee, status, Some(image))),
         EVENT_STOP => {
             orders.wants |= WANT_STOP;
@@ -448,6 +466,26 @@ pub fn look(tid: i32) -> Result<(), Errno> {
         // It is settled: what wait said is old. A stop that came meanwhile shows in the next round.
         std::thread::yield_now();
     }
+}
+
+/// For a SIGCHLD of a tracee's stop, before it is delivered: settles the stop and puts the guest's signal number there. False
+/// if no child has anything to say to wait: the stop was none of the guest's.
+pub fn child_trapped(info: &mut GuestSigInfo) -> bool {
+    let tid = info.word(12);
+    // A child that is gone, or another's.
+    let _ = look(tid);
+    if let Some(stop) = tracees().get(&tid).and_then(|t| t.stop.as_ref()) {
+        let signal = stop.status >> 8 & 0x7f;
+        info.0[20..24].copy_from_slice(&signal.to_le_bytes());
+        return true;
+    }
+    // SAFETY: siginfo_t is plain integers.
+    let mut any: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options =
+        libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::__WALL | libc::WNOHANG | libc::WNOWAIT;
+    let args = [libc::P_ALL as u64, 0, &raw mut any as u64, options as u64, 0, 0];
+    // SAFETY: the kernel writes a siginfo; the field is there for SIGCHLD, and 0 where there was nothing.
+    unsafe { raw::syscall(libc::SYS_waitid, args) != 0 || any.si_pid() != 0 }
 }
 
 /// The wait status of a stopped thread.

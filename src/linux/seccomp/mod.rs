@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::call::{SyscallContext, SyscallResult};
 use super::errno::{Errno, SysResult};
 use super::guest;
+use super::ptrace::tracee;
 use super::signal::deliver;
 use super::signal::siginfo::GuestSigInfo;
 use crate::diag::log::Items;
@@ -129,8 +130,19 @@ pub fn active(state: &State) -> bool {
             .is_some_and(|s| s.round.load(Ordering::Acquire) != state.round)
 }
 
-/// Judges call `nr`. `Some` is the call's end without it having been made.
-pub fn check(ctx: &mut SyscallContext<'_>, nr: u32, args: &[u32; 6]) -> Option<SyscallResult> {
+/// Judges call `nr`, which a tracer may make another. `Some` is the call's end without it having been made.
+pub fn check(ctx: &mut SyscallContext<'_>, nr: &mut u32, args: &mut [u32; 6]) -> Option<SyscallResult> {
+    judge(ctx, nr, args, false)
+}
+
+/// `traced`: a tracer has been asked already.
+fn judge(
+    ctx: &mut SyscallContext<'_>,
+    number: &mut u32,
+    args: &mut [u32; 6],
+    traced: bool,
+) -> Option<SyscallResult> {
+    let nr = *number;
     take_over(&mut ctx.task.seccomp);
     let filter = match &ctx.task.seccomp.mode {
         Mode::Off => return None,
@@ -156,8 +168,19 @@ pub fn check(ctx: &mut SyscallContext<'_>, nr: u32, args: &[u32; 6]) -> Option<S
     match verdict & RET_ACTION {
         RET_ALLOW | RET_LOG => None,
         RET_ERRNO => Some(SyscallResult::Return(-(value.min(MAX_ERRNO) as i32))),
-        // No tracer of a guest asks for these, so the kernel's answer is that of a call that is not there.
-        RET_TRACE => Some(SyscallResult::Return(-libc::ENOSYS)),
+        RET_TRACE if traced => None,
+        RET_TRACE => {
+            let Some(new) = tracee::seccomp(ctx.machine, ctx.task, nr, value) else {
+                // No tracer asks for these: the answer is that of a call that is not there.
+                return Some(SyscallResult::Return(-libc::ENOSYS));
+            };
+            if new == u32::MAX {
+                return Some(SyscallResult::NoReturn);
+            }
+            *number = new;
+            args.copy_from_slice(&ctx.machine.cpu().r[..6]);
+            judge(ctx, number, args, true)
+        }
         RET_TRAP => {
             let mut info = GuestSigInfo::fault(libc::SIGSYS, SYS_SECCOMP, pc);
             info.0[4..8].copy_from_slice(&value.to_le_bytes());

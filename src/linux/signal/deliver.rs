@@ -22,7 +22,7 @@ use crate::linux::call::{SyscallContext, SyscallResult};
 use crate::linux::errno::{ERESTARTNOINTR, ERESTARTSYS};
 use crate::linux::guest;
 use crate::linux::process::{self, Process};
-use crate::linux::ptrace::{block, tracee};
+use crate::linux::ptrace::{block, tracee, tracer};
 use crate::linux::task::{AltStack, FaultRecord, Task};
 
 /// What delivery has to settle about the system call that was interrupted.
@@ -134,6 +134,12 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
             continue;
         };
         let mut queued = task.held.remove(next);
+        if queued.signo == libc::SIGCHLD
+            && queued.info.si_code == libc::CLD_TRAPPED
+            && !child_trapped(&mut queued)
+        {
+            continue;
+        }
         if task.trace.is_traced() {
             let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
             let Some(info) = tracee::signal(machine, task, &info) else {
@@ -211,6 +217,14 @@ fn force_traced(machine: &mut dyn Machine, task: &mut Task, process: &Process, i
     // Before any other that waits.
     task.held.insert(0, host_form(info));
     attend(machine.cpu());
+}
+
+/// SIGCHLD of a child that the host has stopped for its tracer: what the guest is to see of it, if anything.
+fn child_trapped(queued: &mut Queued) -> bool {
+    let mut info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+    let heard = tracer::child_trapped(&mut info);
+    *queued = host_form(&info);
+    heard
 }
 
 /// A signal as the host would have given it.
@@ -399,8 +413,13 @@ pub fn adopt(task: &Task) {
 
 /// This thread is no guest thread any more.
 pub fn disown() {
-    queue::set_current(std::ptr::null());
+    disown_queue();
     block::set_current(std::ptr::null());
+}
+
+/// The same, but a tracer may still look at what it was.
+pub fn disown_queue() {
+    queue::set_current(std::ptr::null());
 }
 
 /// Queues a signal to the thread itself, in the host's form: for signals that the host never blocks and the guest
