@@ -10,9 +10,9 @@ use emu::confine::strict::ExecutableRange;
 use emu::confine::{namespaces, print};
 use emu::cpu::model::Model;
 use emu::diag::{log, memory, stats};
-use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
+use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures, family};
 use emu::linux::process::{Image, Process, Settings};
-use emu::load::{self, Kind, LoadConfig, LoadError, Problem};
+use emu::load::{self, Aslr, Bases, Kind, LoadConfig, LoadError, Problem};
 use emu::mem::{Space, SpaceConfig, WindowPlace};
 use emu::{confine, linux};
 use std::ffi::{CString, OsStr, OsString};
@@ -266,6 +266,16 @@ fn run(
     };
     let (argv, envp) = (c_strings(&program.argv), c_strings(&env));
     let execfn = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
+    // Without its translations the program runs as well.
+    let store = config
+        .store
+        .and_then(|fd| family::Inherited::take(fd).ok())
+        .filter(|_| config.sharing);
+    let aslr = match store.as_ref().and_then(|store| Bases::unpack(store.note())) {
+        _ if !config.aslr => Aslr::Off,
+        Some(bases) => Aslr::As(bases),
+        None => Aslr::Random,
+    };
     let loaded = load::load(
         &image,
         prepared,
@@ -274,7 +284,7 @@ fn run(
             envp: &envp,
             model,
             stack_size: config.stack_size.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
-            aslr: config.aslr,
+            aslr,
             execfn: &execfn,
             secure: entry.secure,
         },
@@ -316,6 +326,11 @@ fn run(
         Some(Some(state)) => state,
         None => linux::seccomp::State::default(),
     };
+    match store {
+        Some(store) => store.join(),
+        None if config.sharing => family::allow(start.process.bases.pack()),
+        None => {}
+    }
     let image = Image {
         filename: program.path.into_os_string().into_vec(),
         ..Image::new(&start.process, program.argv, env)

@@ -33,7 +33,7 @@ const ROOMS: [Room; 18] = [
     room("exec",    &["isa", "lift", "opt", "ir", "x64", "cache", "mem", "softfp", "diag"], true),
     room("mem",     &["diag"], true),
     room("load",    &["mem", "diag"], true),
-    room("linux",   &["exec::machine", "exec::signals", "mem", "load", "confine", "diag", "cli"], true),
+    room("linux",   &["exec::family", "exec::machine", "exec::signals", "mem", "load", "confine", "diag", "cli"], true),
     room("confine", &[], true),
     room("diag",    &[], true),
     room("cli",     &["diag", "confine"], true),

@@ -274,6 +274,7 @@ fn live_flags() {
             fetch: &a32(code),
             ctx: &ctx,
             decodings: &mut decodings,
+            seen: None,
         };
         let got = lift::flags_live_at(Location::new(BASE, false), &mut guest, &mut vec![]);
         assert_eq!(got, live, "{code:08x?}");

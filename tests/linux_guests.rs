@@ -83,6 +83,23 @@ fn a_window_elsewhere() {
 }
 
 #[test]
+fn family() {
+    check("family", &TARGETS);
+    check_with(&["--based"], "family", &TARGETS[..1]);
+    let apart = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .arg("--no-sharing")
+        .arg(build("family", &TARGETS[0]))
+        .arg("apart")
+        .output()
+        .expect("emu starts");
+    let text = String::from_utf8_lossy(&apart.stdout);
+    assert!(
+        apart.status.success() && text.ends_with(", 0 failures\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn simd() {
     check("simd", &SIMD_TARGETS);
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use emu::cpu::model::Model;
-use emu::load::{self, Image, LoadConfig, LoadError, Start};
+use emu::load::{self, Aslr, Image, LoadConfig, LoadError, Start};
 use emu::mem::{GuestAddr, MapEntry, Prot, Space, SpaceConfig, space};
 
 #[path = "loader/child.rs"]
@@ -40,7 +40,7 @@ fn try_load(path: &Path, sysroot: Option<&Path>, aslr: bool) -> Result<Start, Lo
             envp: &strings(&["HOME=/root", "X="]),
             model: Model::max(),
             stack_size: None,
-            aslr,
+            aslr: if aslr { Aslr::Random } else { Aslr::Off },
             execfn: c"./prog",
             secure: false,
         },

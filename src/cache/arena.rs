@@ -95,7 +95,7 @@ fn memory_file(len: usize) -> io::Result<OwnedFd> {
 
 /// Gives a memory file its size. RLIMIT_FSIZE, which is the guest's, counts memory files as well: for the moment of the
 /// call it is raised as far as this process may, and what is left of it is an error instead of SIGXFSZ.
-fn set_size(file: &OwnedFd, len: usize) -> io::Result<()> {
+pub(super) fn set_size(file: &OwnedFd, len: usize) -> io::Result<()> {
     let mut limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,

@@ -81,7 +81,11 @@ impl Blocks {
     pub fn insert(&mut self, location: Location, host: u32, code: &Code) -> BlockId {
         let id = self.all.len() as u32;
         let rows_start = self.rows.len() as u32;
-        rows::pack(&mut self.rows, &code.rows, location.pc);
+        if code.packed_rows.is_empty() {
+            rows::pack(&mut self.rows, &code.rows, location.pc);
+        } else {
+            self.rows.extend_from_slice(&code.packed_rows);
+        }
         let fp_start = self.fp_rows.len() as u32;
         self.fp_rows.extend_from_slice(&code.fp_rows);
         self.all.push(Block {
@@ -144,11 +148,16 @@ impl Blocks {
         self.rows.len() + size_of::<FpRow>() * self.fp_rows.len() + size_of::<Block>() * self.all.len()
     }
 
+    /// The rows of a block, packed.
+    pub fn packed_rows(&self, id: BlockId) -> &[u8] {
+        let block = self.get(id);
+        &self.rows[block.rows.0 as usize..block.rows.1 as usize]
+    }
+
     /// The last row at or before arena offset `host`, with `Row::host` made an arena offset.
     pub fn row_at(&self, id: BlockId, host: u32) -> Option<Row> {
         let block = self.get(id);
-        let bytes = &self.rows[block.rows.0 as usize..block.rows.1 as usize];
-        let mut row = rows::row_at(bytes, block.location.pc, host - block.host)?;
+        let mut row = rows::row_at(self.packed_rows(id), block.location.pc, host - block.host)?;
         row.host += block.host;
         Some(row)
     }

@@ -15,6 +15,7 @@ pub mod jump_table;
 pub mod links;
 pub mod pages;
 pub mod rows;
+pub mod store;
 
 #[cfg(test)]
 mod tests;
@@ -181,6 +182,11 @@ impl Cache {
     /// Host address of a block's entry.
     pub fn entry(&self, id: BlockId) -> u64 {
         self.arena.base() + u64::from(self.blocks.get(id).host)
+    }
+
+    /// The side-table rows of a block, packed.
+    pub fn packed_rows(&self, id: BlockId) -> &[u8] {
+        self.blocks.packed_rows(id)
     }
 
     /// The code bytes of a block, for the log.

@@ -31,6 +31,7 @@ fn jumper(target: u32) -> Code {
             glue: false,
             flags: FlagsAt::default(),
         }],
+        packed_rows: Vec::new(),
         fp_rows: Vec::new(),
         guest_insns: 1,
         simd_insns: 0,

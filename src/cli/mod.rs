@@ -87,6 +87,9 @@ struct Options {
     print_policy: bool,
     #[command(flatten)]
     confinement: confine::ConfinementOptions,
+    /// Do not share translations between a program and those that it executes, nor the addresses of libraries
+    #[arg(long)]
+    no_sharing: bool,
     /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
     #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
     reexec: Option<i32>,
@@ -108,6 +111,9 @@ struct Options {
     /// Internal: the log is open as FD
     #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
     reexec_log: Option<i32>,
+    /// Internal: the translations that the family shares are in FD
+    #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
+    reexec_store: Option<i32>,
     /// The program and its arguments, handed to the guest as they are
     #[arg(
         value_name = "PROGRAM [ARGS...]",
@@ -161,12 +167,16 @@ pub struct Config {
     pub kept: Vec<(u32, u64, u64)>,
     /// With `reexec`: the log's descriptor.
     pub log_fd: Option<i32>,
+    /// Translations and addresses of libraries are shared with programs that this one executes.
+    pub sharing: bool,
     /// Set when a process of ours called execve: the descriptor of the open program, -1 where it goes by path.
     pub reexec: Option<i32>,
     /// With it: the guest's resource limits that the host does not know, as `linux::proc_limits` lists them.
     pub limits: Vec<u64>,
     /// With it: the descriptor of the guest's system call filters, if it has any.
     pub seccomp: Option<i32>,
+    /// With it: the descriptor of the family's translations, if there are any (see `exec::family`).
+    pub store: Option<i32>,
     pub program: OsString,
     /// argv[1..] of the guest.
     pub args: Vec<OsString>,
@@ -185,6 +195,8 @@ pub struct Handover<'a> {
     pub log: Option<i32>,
     /// The strict policy that the next program is under, if this one is.
     pub strict: Option<&'a confine::Inherited>,
+    /// Descriptor of the translations that the new process may share, if there are any (see `exec::family`).
+    pub store: Option<i32>,
 }
 
 /// Parsing ended without a [`Config`].
@@ -257,9 +269,11 @@ impl Config {
             strict: options.reexec_strict,
             kept: Vec::new(),
             log_fd: options.reexec_log,
+            sharing: !options.no_sharing,
             reexec: options.reexec,
             limits: options.reexec_limits,
             seccomp: options.reexec_seccomp,
+            store: options.reexec_store,
             program,
             args: command.collect(),
         })
@@ -282,6 +296,9 @@ impl Config {
         }
         if let Some(fd) = next.log {
             out.extend(["--reexec-log".into(), fd.to_string().into()]);
+        }
+        if let Some(fd) = next.store {
+            out.extend(["--reexec-store".into(), fd.to_string().into()]);
         }
         let mut option = |name: &str, value: Option<&OsStr>| {
             out.push(name.into());
@@ -314,6 +331,7 @@ impl Config {
             (self.based, "--based"),
             (!self.confined, "--unconfined"),
             (self.allow_setuid, "--allow-setuid"),
+            (!self.sharing, "--no-sharing"),
         ];
         for (_, name) in flags.iter().filter(|f| f.0) {
             option(name, None);

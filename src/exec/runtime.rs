@@ -4,12 +4,14 @@
 //! shared part's, held only for lookups and changes of the cache. Handlers that interrupted translated code take
 //! the second; whoever holds it never waits for another thread to leave translated code.
 
+use super::family::Guest;
 use super::fork_hints::{ForkHints, Note};
 use super::thread::Thread;
-use super::translate::{Compile, Request};
+use super::translate::{Compile, Compiled, Request};
 use crate::cache::arena::Place;
 use crate::cache::blocks::BlockId;
 use crate::cache::jump_table::Form;
+use crate::cache::store::{Kept, Store};
 use crate::cache::{Cache, Full, INT3, pages};
 use crate::cpu::location::Location;
 use crate::diag::stats::{count_execution, stats};
@@ -62,6 +64,13 @@ impl Shared {
     }
 }
 
+/// What is behind the translator's lock.
+struct Translator {
+    compiler: Box<dyn Compile>,
+    /// What the family shares.
+    store: Option<Store>,
+}
+
 /// A registered thread.
 struct Registered(*const Thread);
 
@@ -72,7 +81,7 @@ unsafe impl Send for Registered {}
 /// The process's part of execution. There is one, made by [`init`].
 pub struct Runtime {
     shared: Mutex<Shared>,
-    translator: Mutex<Box<dyn Compile>>,
+    translator: Mutex<Translator>,
     threads: Mutex<Vec<Registered>>,
     thread_count: AtomicUsize,
     /// Begins anew with each full flush: older translation stacks and exit identifiers mean nothing any more.
@@ -133,7 +142,10 @@ pub fn init(
             seen: Seen::default(),
             tables_counted: 0,
         }),
-        translator: Mutex::new(translator),
+        translator: Mutex::new(Translator {
+            compiler: translator,
+            store: None,
+        }),
         threads: Mutex::new(Vec::new()),
         thread_count: AtomicUsize::new(0),
         epoch: AtomicU64::new(0),
@@ -180,7 +192,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The locks that a fork must not catch in other threads' hands.
 pub struct ForkGuards {
-    _translator: MutexGuard<'static, Box<dyn Compile>>,
+    _translator: MutexGuard<'static, Translator>,
     _threads: MutexGuard<'static, Vec<Registered>>,
     shared: MutexGuard<'static, Shared>,
     /// The code for the child, who has its own from then on.
@@ -249,7 +261,7 @@ impl Runtime {
 
     /// Translates `location` unless another thread has meanwhile, and hands the block and the shared lock to `then`.
     pub fn translate<R>(&self, location: Location, then: impl FnOnce(&mut Shared, BlockId) -> R) -> R {
-        let mut translator = lock(&self.translator);
+        let Translator { compiler, store } = &mut *lock(&self.translator);
         loop {
             let mut shared = self.shared();
             if let Some(id) = shared.cache.find(location) {
@@ -271,11 +283,25 @@ impl Runtime {
             let request = Request {
                 soft,
                 hash,
+                record: store.is_some(),
                 // Read after the translation has begun: what changes later is noticed at its end.
                 changes: self.changes.load(Ordering::SeqCst),
                 read_page: &|page| self.read_page(page),
             };
-            let compiled = translator.compile(location, &request);
+            let guest = Guest {
+                read_page: request.read_page,
+            };
+            let sharing = store.as_ref().zip(compiler.settings(&request));
+            let found = sharing.and_then(|(store, settings)| guest.find(store, location, settings));
+            let is_new = found.is_none();
+            let compiled = match found {
+                Some(Kept { code, ranges }) => Compiled {
+                    code,
+                    ranges,
+                    ..Compiled::default()
+                },
+                None => compiler.compile(location, &request),
+            };
             let mut shared = self.shared();
             if !shared.cache.end_translation(&compiled.ranges) {
                 continue;
@@ -286,7 +312,12 @@ impl Runtime {
                     let took = started.map(|s| s.elapsed());
                     self.hints.note(Note::Translated(location));
                     shared.count(&compiled.code, took);
-                    translator.placed(location, compiled, shared.cache.entry(id));
+                    if is_new && let Some((store, settings)) = sharing {
+                        // The pages are known to be read.
+                        let guest = Guest { read_page: &|_| () };
+                        guest.keep(store, location, settings, &compiled, shared.cache.packed_rows(id));
+                    }
+                    compiler.placed(location, compiled, shared.cache.entry(id));
                     return then(&mut shared, id);
                 }
                 Err(Full) => {
@@ -295,6 +326,23 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// Whether the translator's work is of use to other processes.
+    pub fn shares(&self) -> bool {
+        let request = Request {
+            soft: false,
+            hash: false,
+            record: false,
+            changes: 0,
+            read_page: &|_| (),
+        };
+        lock(&self.translator).compiler.settings(&request).is_some()
+    }
+
+    /// From now on translations are looked for in `store`, and kept there.
+    pub fn set_store(&self, store: Option<Store>) {
+        lock(&self.translator).store = store;
     }
 
     /// The translator is about to read code from `page`: from now on a write to it must not go unnoticed.

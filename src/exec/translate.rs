@@ -8,12 +8,13 @@ use crate::diag::log::{Items, enabled, line};
 use crate::diag::stats;
 use crate::ir::liveness::Liveness;
 use crate::ir::ops::{Block, Flags};
-use crate::lift::{self, Context, Fetch};
+use crate::lift::{self, Context, Fetch, Seen};
 use crate::mem::{self, GuestAddr, Prot};
 use crate::x64::code::Code;
 use crate::x64::{self, HostFeatures};
 use crate::{ir, opt};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 
@@ -23,6 +24,8 @@ pub struct Compiled {
     pub code: Code,
     /// Guest bytes that it was made from, `[start, end)`: when they change, it is void.
     pub ranges: Vec<Range<u64>>,
+    /// What was decoded there, if the request asked for it.
+    pub seen: Vec<Seen>,
     /// Where the block counts its runs, if it does.
     pub run_counter: Option<&'static AtomicU64>,
 }
@@ -33,6 +36,8 @@ pub struct Request<'a> {
     pub soft: bool,
     /// The hashed jump table.
     pub hash: bool,
+    /// [`Compiled::seen`] is wanted.
+    pub record: bool,
     /// Another number than before whenever guest code that was read may have changed.
     pub changes: u64,
     /// To be called before guest code is read from a page (address >> 12).
@@ -43,6 +48,13 @@ pub struct Request<'a> {
 pub trait Compile: Send {
     /// Translates the block at `location`.
     fn compile(&mut self, location: Location, request: &Request<'_>) -> Compiled;
+
+    /// What a translation for `request` depends on besides the location and the guest's bytes, hashed, if another process's
+    /// may stand for it.
+    fn settings(&self, request: &Request<'_>) -> Option<u64> {
+        let _ = request;
+        None
+    }
 
     /// Takes the last translation back, and hears where its code is now.
     fn placed(&mut self, location: Location, compiled: Compiled, host: u64) {
@@ -59,6 +71,8 @@ pub struct FastTier {
     buffers: Buffers,
     entries: AddressSet,
     live: LiveFlags,
+    /// See [`Compile::settings`]: what stays as it is for the process; made when first asked for.
+    settings: OnceCell<u64>,
 }
 
 /// Lists of one translation, kept for the next one's sake.
@@ -75,6 +89,7 @@ struct Buffers {
 impl FastTier {
     pub fn new(context: Context, config: &ExecConfig) -> FastTier {
         FastTier {
+            settings: OnceCell::new(),
             context,
             host: config.host,
             soft_fp: config.soft_fp,
@@ -83,6 +98,16 @@ impl FastTier {
             entries: AddressSet::new(),
             live: LiveFlags::new(),
         }
+    }
+
+    /// A number for everything but location, guest bytes and [`Request`] that code depends on.
+    fn hash_settings(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        // Their text has every field, those to come included.
+        format!("{:?} {:?}", self.context, self.host).hash(&mut hasher);
+        let based = mem::space().base() != 0;
+        (self.soft_fp, self.precise_flags, based).hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -176,16 +201,20 @@ impl Compile for FastTier {
             it: 0,
             fp,
         };
+        buffers.seen = request.record.then(Vec::new);
         let mut block = lift::translate_with(Location { fp, ..location }, &guest, &self.context, buffers);
         let mut code = lift::Code {
             fetch: &guest,
             ctx: &self.context,
             decodings: &mut buffers.decodings,
+            seen: buffers.seen.as_mut(),
         };
         let (live, precise) = (&mut self.live, self.precise_flags);
-        let mut live_at = |target: u32| match precise {
-            true => Flags::NZCV,
-            false => live.get_or(target, read, |read| {
+        let mut live_at = |target: u32| match (precise, request.record) {
+            (true, _) => Flags::NZCV,
+            // Of an answer from before nobody knows any more which encodings it came from.
+            (_, true) => lift::flags_live_at(at(target), &mut code, read),
+            _ => live.get_or(target, read, |read| {
                 lift::flags_live_at(at(target), &mut code, read)
             }),
         };
@@ -218,8 +247,19 @@ impl Compile for FastTier {
         Compiled {
             code,
             ranges: std::mem::take(ranges),
+            seen: buffers.seen.take().unwrap_or_default(),
             run_counter,
         }
+    }
+
+    fn settings(&self, request: &Request<'_>) -> Option<u64> {
+        // Who counts or logs wants to see it done.
+        let watched = stats::count_execution() || enabled(Items::IN_ASM | Items::IR | Items::OUT_ASM);
+        (!watched).then(|| {
+            let flags = [request.soft, request.hash].map(u64::from);
+            self.settings.get_or_init(|| self.hash_settings())
+                ^ (flags[0] | flags[1] << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
     }
 
     fn placed(&mut self, location: Location, compiled: Compiled, host: u64) {

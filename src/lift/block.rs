@@ -10,7 +10,7 @@
 //! Predicated instructions with the same condition in a row are one run, skipped as a whole; a run ends after an
 //! instruction that writes flags. A lone predicated move is a `Select` instead.
 
-use super::decode::{Branch, Code, Decodings, Fetch, Fetched, Looked};
+use super::decode::{Branch, Code, Decodings, Fetch, Fetched, Looked, Seen};
 use super::{Context, Flow, Lifter, clocks, intrinsic, kuser, system, vfp};
 use crate::cpu::cond::Cond;
 use crate::cpu::location::Location;
@@ -129,6 +129,8 @@ pub struct Buffers {
     /// For the operations of the block.
     pub insts: Vec<Inst>,
     pub decodings: Decodings,
+    /// The encodings that the block was made from, if they are asked for by putting a list here.
+    pub seen: Option<Vec<Seen>>,
     covered: Vec<(u32, u32)>,
 }
 
@@ -164,6 +166,7 @@ pub fn translate_with(start: Location, fetch: &dyn Fetch, ctx: &Context, buffers
             fetch,
             ctx,
             decodings: &mut buffers.decodings,
+            seen: buffers.seen.as_mut(),
         },
         it: if start.thumb { start.it } else { 0 },
         run: None,

@@ -174,11 +174,33 @@ impl Decodings {
     }
 }
 
+/// An encoding that a translation rests on, in [`Fetched`]'s form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    pub pc: u32,
+    pub word: u32,
+    /// In bytes.
+    pub size: u8,
+    pub thumb: bool,
+}
+
+impl Seen {
+    /// The bytes in memory order; the first [`Seen::size`] count.
+    pub fn bytes(&self) -> [u8; 4] {
+        match (self.thumb, self.size) {
+            (true, 4) => self.word.rotate_left(16).to_le_bytes(),
+            _ => self.word.to_le_bytes(),
+        }
+    }
+}
+
 /// Guest code as one translation sees it.
 pub struct Code<'a> {
     pub fetch: &'a dyn Fetch,
     pub ctx: &'a Context,
     pub decodings: &'a mut Decodings,
+    /// Where to note all encodings looked at, if somebody wants to know.
+    pub seen: Option<&'a mut Vec<Seen>>,
 }
 
 impl Code<'_> {
@@ -191,7 +213,21 @@ impl Code<'_> {
         if !known {
             self.look(pc, thumb, in_it, key, index);
         }
-        &self.decodings.entries[index].1
+        let looked = &self.decodings.entries[index].1;
+        if let Some(seen) = &mut self.seen {
+            let (word, size) = match looked.fetched {
+                Fetched::Insn { ref decoded, word } => (word, decoded.size),
+                Fetched::Undecoded { word, size, .. } => (word, size),
+                Fetched::Fault(_) => (0, 0),
+            };
+            seen.push(Seen {
+                pc,
+                word,
+                size,
+                thumb,
+            });
+        }
+        looked
     }
 
     fn look(&mut self, pc: u32, thumb: bool, in_it: bool, key: u64, index: usize) {

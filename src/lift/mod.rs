@@ -36,7 +36,7 @@ mod simd_tests;
 
 pub use block::{Buffers, translate_block, translate_with};
 pub use clocks::ClockFunction;
-pub use decode::{Code, Decodings, Fetch, Fetched, decode_at};
+pub use decode::{Code, Decodings, Fetch, Fetched, Seen, decode_at};
 pub use flags::flags_live_at;
 pub use kuser::is_entry as is_kuser_entry;
 

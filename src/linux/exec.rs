@@ -19,6 +19,7 @@ use super::signal::{deliver, host};
 use super::{guest, raw, seccomp};
 use crate::cli::Handover;
 use crate::diag::log::{self, Items, enabled};
+use crate::exec::family;
 use crate::load::{self, Kind, Problem};
 use crate::log_line;
 use crate::mem::{GuestAddr, space};
@@ -94,6 +95,13 @@ fn move_high(low: i32) -> i32 {
 /// The descriptor that a guest must neither see nor close.
 pub fn private_fd() -> Option<i32> {
     Some(SELF_FD.load(Ordering::Relaxed)).filter(|&fd| fd >= 0)
+}
+
+/// Before a child or another program is made: lets it share this process's translations.
+pub fn found_family(process: &Process) {
+    if process.in_family.load(Ordering::Relaxed) {
+        family::found(LOWEST_FD);
+    }
 }
 
 /// Everything the host's execve is given, with the descriptors that go with it.
@@ -411,6 +419,7 @@ fn plan_arm(
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
 ) -> Result<Plan, Errno> {
+    found_family(ctx.process);
     let emulator = inheritable(private_fd().ok_or(Errno::ENOENT)?)?;
     let mut inherited = vec![emulator];
     let program = inheritable(file.as_raw_fd()).inspect_err(|_| close_all(&inherited))?;
@@ -424,6 +433,13 @@ fn plan_arm(
         _ => None,
     };
     inherited.extend(log);
+    let store = match family::private_fd() {
+        Some(fd) if ctx.process.in_family.load(Ordering::Relaxed) => {
+            Some(inheritable(fd).inspect_err(|_| close_all(&inherited))?)
+        }
+        _ => None,
+    };
+    inherited.extend(store);
     let handover = Handover {
         log,
         strict: ctx.process.settings.strict.as_ref(),
@@ -431,6 +447,7 @@ fn plan_arm(
         name: OsStr::from_bytes(name),
         argv: &argv,
         seccomp,
+        store,
     };
     let command = (ctx.process.settings.reexec_args)(&handover);
     let command = command.into_iter().map(OsStringExt::into_vec).collect();

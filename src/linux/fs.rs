@@ -6,6 +6,8 @@ use super::errno::{Errno, SysResult};
 use super::path::{is_sysroot_fd, translate_bytes};
 use super::process::Process;
 use super::{dir, exec, guest, proc};
+use crate::diag::log;
+use crate::exec::family;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
@@ -109,7 +111,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 /// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.
 pub fn is_hidden(process: &Process, fd: i32) -> bool {
-    let own = [crate::diag::log::private_fd(), exec::private_fd()];
+    let own = [log::private_fd(), exec::private_fd(), family::private_fd()];
     own.contains(&Some(fd)) || is_sysroot_fd(process, fd)
 }
 

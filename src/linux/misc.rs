@@ -21,7 +21,8 @@ pub fn capget(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     capabilities(libc::SYS_capget, a)
 }
 
-pub fn capset(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn capset(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    super::proc_ids::leave_family(ctx);
     capabilities(libc::SYS_capset, a)
 }
 

@@ -1,16 +1,37 @@
-//! User and group ids of 16 bits (the 32-bit calls pass straight through), and nice.
+//! User and group ids, those of 16 bits among them, and nice.
 
 use super::abi::sys::{uid_from_16, uid_to_16};
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::guest;
 use super::path::{self, Purpose};
+use crate::exec::family;
+use std::sync::atomic::Ordering;
 
 /// Most supplementary groups (NGROUPS_MAX).
 const NGROUPS_MAX: u32 = 65536;
 
-/// A host call on ids only.
-fn ids(nr: i64, values: &[u32]) -> SysResult {
+/// Before the process changes its credentials: from then on those that executed it have other rights than it has.
+pub fn leave_family(ctx: &SyscallContext<'_>) {
+    if ctx.process.borrows_memory {
+        // The memory and the number of the descriptor are its parent's; it leaves both behind at execve.
+        ctx.process.in_family.store(false, Ordering::Relaxed);
+    } else {
+        family::leave();
+    }
+}
+
+/// A host call that sets ids.
+fn set(ctx: &SyscallContext<'_>, nr: i64, values: &[u32]) -> SysResult {
+    leave_family(ctx);
+    let args: Vec<u64> = values.iter().map(|&v| v.into()).collect();
+    // SAFETY: no pointers.
+    unsafe { host(nr, &args) }.map(|v| v as u32)
+}
+
+/// The same with ids of 16 bits.
+fn set16(ctx: &SyscallContext<'_>, nr: i64, values: &[u32]) -> SysResult {
+    leave_family(ctx);
     let args: Vec<u64> = values.iter().map(|&v| uid_from_16(v).into()).collect();
     // SAFETY: no pointers.
     unsafe { host(nr, &args) }.map(|v| v as u32)
@@ -22,9 +43,12 @@ fn get16(nr: i64) -> SysResult {
 }
 
 macro_rules! calls {
-    ($($name:ident = $nr:ident($count:literal);)*) => {
-        $(pub fn $name(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-            ids(libc::$nr, &a[..$count])
+    ($($name:ident, $name16:ident = $nr:ident($count:literal);)*) => {
+        $(pub fn $name(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+            set(ctx, libc::$nr, &a[..$count])
+        }
+        pub fn $name16(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+            set16(ctx, libc::$nr, &a[..$count])
         })*
     };
 }
@@ -37,14 +61,14 @@ macro_rules! getters {
 }
 
 calls! {
-    setuid16 = SYS_setuid(1);
-    setgid16 = SYS_setgid(1);
-    setreuid16 = SYS_setreuid(2);
-    setregid16 = SYS_setregid(2);
-    setresuid16 = SYS_setresuid(3);
-    setresgid16 = SYS_setresgid(3);
-    setfsuid16 = SYS_setfsuid(1);
-    setfsgid16 = SYS_setfsgid(1);
+    setuid, setuid16 = SYS_setuid(1);
+    setgid, setgid16 = SYS_setgid(1);
+    setreuid, setreuid16 = SYS_setreuid(2);
+    setregid, setregid16 = SYS_setregid(2);
+    setresuid, setresuid16 = SYS_setresuid(3);
+    setresgid, setresgid16 = SYS_setresgid(3);
+    setfsuid, setfsuid16 = SYS_setfsuid(1);
+    setfsgid, setfsgid16 = SYS_setfsgid(1);
 }
 getters! {
     getuid16 = SYS_getuid;
@@ -91,7 +115,15 @@ pub fn getgroups16(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     Ok(n as u32)
 }
 
-pub fn setgroups16(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn setgroups(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx);
+    let list = guest::src(a[1], a[0].min(NGROUPS_MAX) * 4)?;
+    // SAFETY: a checked range of the guest's window; of more groups than there may be the host reads none.
+    unsafe { host(libc::SYS_setgroups, &[a[0].into(), list]) }.map(|_| 0)
+}
+
+pub fn setgroups16(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx);
     if a[0] > NGROUPS_MAX {
         // More than there may be: the host says which error comes first.
         // SAFETY: nothing is read.

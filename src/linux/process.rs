@@ -16,7 +16,7 @@ use super::signal::action::{Actions, SigAction};
 use super::signal::siginfo::GuestSigInfo;
 use super::signal::{deliver, host};
 use super::task::Task;
-use super::{guest, libc_locks, raw, thread};
+use super::{exec, guest, libc_locks, raw, thread};
 use crate::confine;
 use crate::cpu::model::Model;
 use crate::load::ProcessImage;
@@ -73,6 +73,8 @@ pub struct Process {
     pub sigpage: u32,
     /// This process runs in its parent's memory (vfork) and must leave what the parent will look at alone.
     pub borrows_memory: bool,
+    /// False once it has changed its credentials while it borrows memory: its parent's family is not its own then.
+    pub in_family: AtomicBool,
     threads: Mutex<BTreeMap<i32, u32>>,
 }
 
@@ -112,6 +114,7 @@ impl Process {
             actions: Arc::new(Actions::new(ignored)),
             sigpage,
             borrows_memory: false,
+            in_family: AtomicBool::new(true),
             threads: Mutex::default(),
         }))
     }
@@ -128,6 +131,7 @@ impl Process {
             },
             sigpage: self.sigpage,
             borrows_memory: true,
+            in_family: AtomicBool::new(self.in_family.load(Ordering::Relaxed)),
             threads: Mutex::default(),
         }
     }
@@ -368,6 +372,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     let args = (!plain)
         .then(|| host_clone_args(request, host_flags))
         .transpose()?;
+    exec::found_family(process);
     ctx.machine.before_fork(!FILES_SHARED.load(Ordering::Relaxed));
     let mut threads = process.threads();
     let actions = process.actions.lock();

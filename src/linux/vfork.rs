@@ -16,7 +16,7 @@ use super::run::{attach, run_thread};
 use super::signal::action::Actions;
 use super::signal::deliver;
 use super::task::Task;
-use super::{guest, thread};
+use super::{exec, guest, thread};
 use crate::exec::machine::Machine;
 
 const STACK_SIZE: usize = 256 * 1024;
@@ -50,6 +50,7 @@ impl Child {
 
 /// clone with CLONE_VM and without CLONE_THREAD. The host's signal mask is closed.
 pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
+    exec::found_family(ctx.process);
     let mut child = Box::new(Child::new(ctx, request)?);
     let pid = if request.flags & flags::VFORK != 0 {
         let pid = run_child(&mut child);

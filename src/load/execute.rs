@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use super::auxv::{self, CLOCK_TICKS, MIN_SIGNAL_STACK};
 use super::error::{LoadError, Problem};
 use super::kuser::{sigreturn_page, vectors_page};
-use super::layout::Layout;
+use super::layout::{Aslr, Bases, Layout};
 use super::open::path_bytes;
 use super::plan::{FloatAbi, Plan, Segment, StackPermission, plan};
 use super::stack::{self, AuxValue, Built, Contents};
@@ -44,8 +44,7 @@ pub struct LoadConfig<'a> {
     pub model: &'a Model,
     /// Bytes of stack; otherwise the guest's RLIMIT_STACK decides.
     pub stack_size: Option<u32>,
-    /// Randomise the layout.
-    pub aslr: bool,
+    pub aslr: Aslr,
     /// AT_EXECFN: the path as given to execve.
     pub execfn: &'a CStr,
     /// AT_SECURE.
@@ -99,6 +98,8 @@ pub struct ProcessImage {
     /// The page of signal return code; see [`sigreturn_page`].
     pub sigpage: u32,
     pub float_abi: FloatAbi,
+    /// Where the layout has mappings and position-independent programs.
+    pub bases: Bases,
 }
 
 /// What is to be loaded, decided and checked; nothing is mapped yet.
@@ -245,6 +246,7 @@ fn load_into(
             vdso,
             sigpage,
             float_abi: program.float_abi,
+            bases: layout.bases,
         },
     })
 }

@@ -22,5 +22,6 @@ pub use kuser::{
     KUSER_CMPXCHG, KUSER_CMPXCHG64, KUSER_GET_TLS, KUSER_MEMORY_BARRIER, RT_SIGRETURN_ARM,
     RT_SIGRETURN_THUMB, SIGRETURN_ARM, SIGRETURN_THUMB, sigreturn_page, vectors_page,
 };
+pub use layout::{Aslr, Bases};
 pub use open::{Kind, Program, identify, open_program};
 pub use plan::{FloatAbi, Plan, Segment, Source, StackPermission, plan};

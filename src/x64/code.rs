@@ -11,6 +11,8 @@ pub struct Code {
     pub exits: Vec<Exit>,
     /// Sorted by host offset.
     pub rows: Vec<Row>,
+    /// Instead of them, what the code cache makes of them: where the code comes from its store.
+    pub packed_rows: Vec<u8>,
     /// Sorted by host offset: floating-point instructions that may trap.
     pub fp_rows: Vec<FpRow>,
     /// Guest instructions translated (for statistics).
@@ -99,6 +101,59 @@ pub struct FpRow {
     pub dst: FpLoc,
 }
 
+/// In [`FpRow::to_words`] a place is its kind in bits 31-28 and its number below.
+const KIND: u32 = 28;
+
+impl FpRow {
+    /// Words of the form without pointers or padding.
+    pub const WORDS: usize = 8;
+
+    /// Host offset, length with `aux` and operation, `imm`, `imm2`, four places; `None` if a number is too large.
+    pub fn to_words(&self) -> Option<[u32; FpRow::WORDS]> {
+        let place = |at: &FpLoc| match *at {
+            FpLoc::None => Some(0),
+            FpLoc::Xmm(n) => Some(1 << KIND | u32::from(n)),
+            FpLoc::Gpr(n) => Some(2 << KIND | u32::from(n)),
+            FpLoc::State(offset) => u32::try_from(offset)
+                .ok()
+                .filter(|&n| n < 1 << KIND)
+                .map(|n| 3 << KIND | n),
+        };
+        let [a, b, c] = &self.args;
+        Some([
+            self.host,
+            u32::from(self.len) | u32::from(self.aux) << 16 | (self.op as u32) << 24,
+            self.imm,
+            self.imm2,
+            place(a)?,
+            place(b)?,
+            place(c)?,
+            place(&self.dst)?,
+        ])
+    }
+
+    /// The inverse of [`FpRow::to_words`].
+    pub fn from_words([host, what, imm, imm2, a, b, c, dst]: [u32; FpRow::WORDS]) -> Option<FpRow> {
+        let place = |word: u32| match (word >> KIND, word & ((1 << KIND) - 1)) {
+            (0, 0) => Some(FpLoc::None),
+            (1, n) => u8::try_from(n).ok().map(FpLoc::Xmm),
+            (2, n) => u8::try_from(n).ok().map(FpLoc::Gpr),
+            (3, n) => Some(FpLoc::State(n as i32)),
+            _ => None,
+        };
+        Some(FpRow {
+            host,
+            len: what as u16,
+            op: *Op::ALL.get((what >> 24) as usize)?,
+            aux: (what >> 16) as u8,
+            imm,
+            imm2,
+            args: [place(a)?, place(b)?, place(c)?],
+            dst: place(dst)?,
+        })
+    }
+}
+
 impl Code {
     /// Empty code for `block`, in the memory of this one.
     pub(super) fn renewed(mut self, block: &Block) -> Code {
@@ -107,10 +162,12 @@ impl Code {
         self.rows.clear();
         self.fp_rows.clear();
         self.early.clear();
+        self.packed_rows.clear();
         Code {
             bytes: self.bytes,
             exits: self.exits,
             rows: self.rows,
+            packed_rows: self.packed_rows,
             fp_rows: self.fp_rows,
             guest_insns: block.guest_insns,
             simd_insns: block.simd_insns,
@@ -137,4 +194,31 @@ impl Code {
 /// The last of `rows` (sorted by host offset) at or before `offset`.
 pub fn row_at(rows: &[Row], offset: u32) -> Option<&Row> {
     rows[..rows.partition_point(|r| r.host <= offset)].last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floating_point_rows_keep_their_form() {
+        let row = FpRow {
+            host: 12,
+            len: 9,
+            op: Op::FMa64,
+            aux: 3,
+            imm: 5,
+            imm2: u32::MAX,
+            args: [FpLoc::Xmm(15), FpLoc::State(0x1234), FpLoc::Gpr(11)],
+            dst: FpLoc::None,
+        };
+        let again = FpRow::from_words(row.to_words().unwrap()).unwrap();
+        assert_eq!(format!("{row:?}"), format!("{again:?}"));
+        let negative = FpRow {
+            dst: FpLoc::State(-8),
+            ..row
+        };
+        assert!(negative.to_words().is_none());
+        assert!(FpRow::from_words([0, 0xff00_0000, 0, 0, 0, 0, 0, 0]).is_none());
+    }
 }

@@ -8,7 +8,7 @@ use std::os::fd::FromRawFd;
 use std::path::Path;
 
 use emu::cpu::model::Model;
-use emu::load::{self, Image, LoadConfig};
+use emu::load::{self, Aslr, Image, LoadConfig};
 use emu::mem::{GuestAddr, Space, SpaceConfig, TASK_SIZE};
 
 use super::mutate::{mutant, seeds};
@@ -130,7 +130,7 @@ fn cases_here(cases: Range<u64>) -> (u64, u64) {
             envp: &[],
             model: Model::max(),
             stack_size: None,
-            aslr: case % 2 == 1,
+            aslr: if case % 2 == 1 { Aslr::Random } else { Aslr::Off },
             execfn: c"/mutant",
             secure: false,
         };

@@ -1,0 +1,257 @@
+//! The part of a process in what its family shares: see [`crate::cache::store`].
+//!
+//! A process founds a family when it first forks or executes a program; programs that one of the family executes are
+//! handed the descriptor. All of them have their libraries and position-independent programs at the founder's addresses
+//! (stack and heap stay random for each), or no translation would fit another process. Who changes its credentials is
+//! no longer of the family: what it could write, others with more rights would execute.
+
+use super::runtime;
+use super::translate::Compiled;
+use crate::cache::store::{Kept, Key, Store};
+use crate::cpu::location::Location;
+use crate::lift::Seen;
+use crate::mem::{self, GuestAddr, Prot};
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// The descriptor of the store; -1 without one.
+static FD: AtomicI32 = AtomicI32::new(-1);
+/// What this process would tell a family of its own (see [`allow`]); 0 if it may not have one.
+static NOTE: AtomicU64 = AtomicU64::new(0);
+
+/// Allows this process to found a family, whose programs are to be told `note` (not 0): how addresses were chosen.
+pub fn allow(note: u64) {
+    NOTE.store(note, Ordering::Relaxed);
+}
+
+/// The descriptor, which a guest must neither see nor close.
+pub fn private_fd() -> Option<i32> {
+    Some(FD.load(Ordering::Relaxed)).filter(|&fd| fd >= 0)
+}
+
+/// A store that the process before execve left open at a descriptor.
+pub struct Inherited {
+    file: OwnedFd,
+    store: Store,
+}
+
+impl Inherited {
+    /// Takes descriptor `fd`, once, at start.
+    ///
+    /// # Errors
+    /// Where it is no store's.
+    pub fn take(fd: i32) -> io::Result<Inherited> {
+        // SAFETY: the process that executed us opened it at this number for us alone; another number only gives an error.
+        let file = unsafe {
+            if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        let store = Store::map(&file)?;
+        Ok(Inherited { file, store })
+    }
+
+    /// What the founder said.
+    pub fn note(&self) -> u64 {
+        self.store.note()
+    }
+
+    /// Uses it from now on. Execution has been started.
+    pub fn join(self) {
+        if let Some(runtime) = runtime::get() {
+            runtime.set_store(Some(self.store));
+            FD.store(self.file.into_raw_fd(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Founds a family if there is none and this process may: to be called before a fork or execve. `lowest_fd` is the least
+/// number for its descriptor; where the limits allow none, there is no family.
+pub fn found(lowest_fd: i32) {
+    // Of two threads that come here at once, one founds the family; where it cannot be, it is not tried again.
+    if private_fd().is_some() || NOTE.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let note = NOTE.swap(0, Ordering::Relaxed);
+    let Some(runtime) = runtime::get().filter(|runtime| note != 0 && runtime.shares()) else {
+        return;
+    };
+    if let Ok((file, store)) = make(lowest_fd) {
+        store.set_note(note);
+        runtime.set_store(Some(store));
+        FD.store(file.into_raw_fd(), Ordering::Relaxed);
+    }
+}
+
+/// A store, and its descriptor at `lowest_fd` or above.
+fn make(lowest_fd: i32) -> io::Result<(OwnedFd, Store)> {
+    let file = Store::create()?;
+    // SAFETY: fcntl on an open descriptor gives a new one.
+    let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest_fd) };
+    if high < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: made just now, without another owner.
+    let file = unsafe { OwnedFd::from_raw_fd(high) };
+    let store = Store::map(&file)?;
+    Ok((file, store))
+}
+
+/// Leaves the family for good, before the credentials change. Programs executed later have addresses of their own, and
+/// may found another.
+pub fn leave() {
+    NOTE.store(0, Ordering::Relaxed);
+    let fd = FD.swap(-1, Ordering::Relaxed);
+    if fd < 0 {
+        return;
+    }
+    if let Some(runtime) = runtime::get() {
+        runtime.set_store(None);
+    }
+    // SAFETY: ours alone, and no longer known to anyone.
+    unsafe { libc::close(fd) };
+}
+
+/// The guest's memory as translations are compared with it.
+pub(super) struct Guest<'a> {
+    /// To be called before guest code is read from a page (address >> 12).
+    pub read_page: &'a dyn Fn(u32),
+}
+
+/// Longest range that is compared or kept: blocks span less.
+const LONGEST_RANGE: usize = 1 << 12;
+
+impl Guest<'_> {
+    fn executable(&self, page: u32) -> bool {
+        (self.read_page)(page);
+        let prot = mem::space().prot(GuestAddr(page << 12));
+        prot.is_some_and(|p| p.contains(Prot::EXEC))
+    }
+
+    /// The bytes in `[start, end)`, all of them executable, appended to `out`.
+    fn read(&self, range: &Range<u32>, out: &mut Vec<u8>) -> Option<()> {
+        let len = range.end.checked_sub(range.start).filter(|&n| n > 0)? as usize;
+        if len > LONGEST_RANGE {
+            return None;
+        }
+        for page in range.start >> 12..=(range.end - 1) >> 12 {
+            if !self.executable(page) {
+                return None;
+            }
+        }
+        let from = out.len();
+        out.resize(from + len, 0);
+        let done = mem::space()
+            .read_prefix(GuestAddr(range.start), &mut out[from..])
+            .ok()?;
+        (done == len).then_some(())
+    }
+
+    fn key(&self, location: Location, settings: u64) -> Option<Key> {
+        let mut head = Vec::with_capacity(4);
+        let pc = location.pc & !1;
+        self.read(&(pc..pc.checked_add(2)?), &mut head)?;
+        Some(Key {
+            location: location.pack(),
+            settings,
+            head: u16::from_le_bytes(*head.first_chunk()?).into(),
+        })
+    }
+
+    /// The translation of `location` that `store` has for the code as it is in memory.
+    pub fn find(&self, store: &Store, location: Location, settings: u64) -> Option<Kept> {
+        let mut bytes = Vec::new();
+        store.get(self.key(location, settings)?, |range, kept| {
+            bytes.clear();
+            self.read(&range, &mut bytes).is_some() && bytes == kept
+        })
+    }
+
+    /// Gives `store` a translation and its packed rows, if all that it was made from is code that the guest does not write
+    /// itself. The bytes kept are those that were decoded: a file may have changed under its mapping meanwhile.
+    pub fn keep(
+        &self,
+        store: &Store,
+        location: Location,
+        settings: u64,
+        compiled: &Compiled,
+        rows: &[u8],
+    ) -> Option<()> {
+        let key = self.key(location, settings)?;
+        let (pieces, bytes) = pieces(&compiled.seen, &compiled.ranges)?;
+        let writable = |page: u32| {
+            let prot = mem::space().prot(GuestAddr(page << 12));
+            prot.is_none_or(|p| p.contains(Prot::WRITE))
+        };
+        let own = |piece: &Range<u32>| !(piece.start >> 12..=(piece.end - 1) >> 12).any(writable);
+        pieces.iter().all(own).then(|| {
+            let made = (&compiled.code, compiled.ranges.as_slice());
+            store.put(key, made, rows, &pieces, &bytes);
+        })
+    }
+}
+
+/// The guest code in `ranges` as it was `seen`: where, and its bytes. `None` if nothing was, or one place as two things.
+fn pieces(seen: &[Seen], ranges: &[Range<u64>]) -> Option<(Vec<Range<u32>>, Vec<u8>)> {
+    // What lies elsewhere was looked at for hints only.
+    let matters = |s: &&Seen| ranges.iter().any(|r| r.contains(&u64::from(s.pc)));
+    let mut seen: Vec<&Seen> = seen.iter().filter(|s| s.size != 0).filter(matters).collect();
+    seen.sort_unstable_by_key(|s| s.pc);
+    seen.dedup();
+    let (mut pieces, mut bytes): (Vec<Range<u32>>, Vec<u8>) = Default::default();
+    for one in seen {
+        let end = one.pc.checked_add(one.size.into())?;
+        match pieces.last_mut() {
+            Some(last) if one.pc < last.end => return None,
+            Some(last) if one.pc == last.end => last.end = end,
+            _ => pieces.push(one.pc..end),
+        }
+        bytes.extend_from_slice(&one.bytes()[..usize::from(one.size)]);
+    }
+    (!pieces.is_empty()).then_some((pieces, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(pc: u32, word: u32, size: u8, thumb: bool) -> Seen {
+        Seen {
+            pc,
+            word,
+            size,
+            thumb,
+        }
+    }
+
+    #[test]
+    fn pieces_are_what_was_decoded() {
+        let all = [
+            seen(0x8004, 0xf3af_8000, 4, true), // nop.w
+            seen(0x8002, 0xbf00, 2, true),
+            seen(0x8002, 0xbf00, 2, true),
+            seen(0x9000, 0xe12f_ff1e, 4, false),
+            seen(0xa000, 0xbf00, 2, true), // outside
+            seen(0x8008, 0, 0, true),      // a fault
+        ];
+        let ranges = [0x8000..0x8010, 0x9000..0x9004];
+        let (pieces, bytes) = pieces(&all, &ranges).unwrap();
+        assert_eq!(pieces, [0x8002..0x8008, 0x9000..0x9004]);
+        assert_eq!(
+            bytes,
+            [0x00, 0xbf, 0xaf, 0xf3, 0x00, 0x80, 0x1e, 0xff, 0x2f, 0xe1]
+        );
+    }
+
+    #[test]
+    fn nothing_or_a_contradiction_is_not_kept() {
+        let ranges = [0x8000..0x8010];
+        assert!(pieces(&[], &ranges).is_none());
+        assert!(pieces(&[seen(0xa000, 0xbf00, 2, true)], &ranges).is_none());
+        let overlapping = [seen(0x8000, 0xf3af_8000, 4, true), seen(0x8002, 0x8000, 2, true)];
+        assert!(pieces(&overlapping, &ranges).is_none());
+    }
+}
