@@ -104,6 +104,16 @@ pub fn found_family(process: &Process) {
     }
 }
 
+/// Before the process changes its credentials or namespaces: from then on those that executed it may have other rights.
+pub fn leave_family(process: &Process) {
+    if process.borrows_memory {
+        // The memory and the number of the descriptor are its parent's; it leaves both behind at execve.
+        process.in_family.store(false, Ordering::Relaxed);
+    } else {
+        family::leave();
+    }
+}
+
 /// Everything the host's execve is given, with the descriptors that go with it.
 #[derive(Default)]
 #[allow(

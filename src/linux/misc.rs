@@ -3,8 +3,10 @@
 use super::abi::open as oflags;
 use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
+use super::exec::leave_family;
 use super::guest;
 use super::path::{self, Purpose};
+use super::process::flags;
 use crate::diag::log::Items;
 
 /// Version 1 of the capability interface has one element, versions 2 and 3 two; an element is 12 bytes.
@@ -22,8 +24,22 @@ pub fn capget(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 }
 
 pub fn capset(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    super::proc_ids::leave_family(ctx);
+    leave_family(ctx.process);
     capabilities(libc::SYS_capset, a)
+}
+
+pub fn unshare(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if u64::from(a[0]) & (flags::NEW_ANY | flags::NEWTIME) != 0 {
+        leave_family(ctx.process);
+    }
+    // SAFETY: no pointers.
+    unsafe { host(libc::SYS_unshare, &[a[0].into()]) }.map(|_| 0)
+}
+
+pub fn setns(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx.process);
+    // SAFETY: no pointers.
+    unsafe { host(libc::SYS_setns, &[signed(a[0]), a[1].into()]) }.map(|_| 0)
 }
 
 /// ustat: free blocks, free inodes, two names of six bytes; longs in between.

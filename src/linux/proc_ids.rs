@@ -3,27 +3,16 @@
 use super::abi::sys::{uid_from_16, uid_to_16};
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
+use super::exec::leave_family;
 use super::guest;
 use super::path::{self, Purpose};
-use crate::exec::family;
-use std::sync::atomic::Ordering;
 
 /// Most supplementary groups (NGROUPS_MAX).
 const NGROUPS_MAX: u32 = 65536;
 
-/// Before the process changes its credentials: from then on those that executed it have other rights than it has.
-pub fn leave_family(ctx: &SyscallContext<'_>) {
-    if ctx.process.borrows_memory {
-        // The memory and the number of the descriptor are its parent's; it leaves both behind at execve.
-        ctx.process.in_family.store(false, Ordering::Relaxed);
-    } else {
-        family::leave();
-    }
-}
-
 /// A host call that sets ids.
 fn set(ctx: &SyscallContext<'_>, nr: i64, values: &[u32]) -> SysResult {
-    leave_family(ctx);
+    leave_family(ctx.process);
     let args: Vec<u64> = values.iter().map(|&v| v.into()).collect();
     // SAFETY: no pointers.
     unsafe { host(nr, &args) }.map(|v| v as u32)
@@ -31,7 +20,7 @@ fn set(ctx: &SyscallContext<'_>, nr: i64, values: &[u32]) -> SysResult {
 
 /// The same with ids of 16 bits.
 fn set16(ctx: &SyscallContext<'_>, nr: i64, values: &[u32]) -> SysResult {
-    leave_family(ctx);
+    leave_family(ctx.process);
     let args: Vec<u64> = values.iter().map(|&v| uid_from_16(v).into()).collect();
     // SAFETY: no pointers.
     unsafe { host(nr, &args) }.map(|v| v as u32)
@@ -116,14 +105,14 @@ pub fn getgroups16(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 }
 
 pub fn setgroups(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    leave_family(ctx);
+    leave_family(ctx.process);
     let list = guest::src(a[1], a[0].min(NGROUPS_MAX) * 4)?;
     // SAFETY: a checked range of the guest's window; of more groups than there may be the host reads none.
     unsafe { host(libc::SYS_setgroups, &[a[0].into(), list]) }.map(|_| 0)
 }
 
 pub fn setgroups16(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    leave_family(ctx);
+    leave_family(ctx.process);
     if a[0] > NGROUPS_MAX {
         // More than there may be: the host says which error comes first.
         // SAFETY: nothing is read.

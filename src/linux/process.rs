@@ -325,6 +325,9 @@ fn clone(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
 /// Registers and tid words of a new task, in the new task.
 pub fn start_child(ctx: &mut SyscallContext<'_>, request: &CloneRequest) {
     let has = |flag: u64| request.flags & flag != 0;
+    if has(flags::NEW_ANY | flags::NEWTIME) {
+        exec::leave_family(ctx.process);
+    }
     let cpu = ctx.machine.cpu();
     cpu.r[0] = 0;
     if request.stack != 0 {
