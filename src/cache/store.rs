@@ -396,7 +396,7 @@ mod tests {
 
     fn put(store: &Store, key: Key, byte: u8) {
         let guest = [byte, 2, 3, 4, 5, 6];
-        let made = (&code(byte), &[0x8000..0x8010][..]);
+        let made = (&code(byte), &[0x8000..0x8010, 0x9000..0x9004][..]);
         store.put(key, made, &[9, 9, 9], &[0x8000..0x8004, 0x800e..0x8010], &guest);
     }
 
@@ -418,7 +418,7 @@ mod tests {
             asked,
             [(0x8000..0x8004, vec![1, 2, 3, 4]), (0x800e..0x8010, vec![5, 6])]
         );
-        assert_eq!(kept.ranges, [0x8000..0x8010]);
+        assert_eq!(kept.ranges, [0x8000..0x8010, 0x9000..0x9004]);
         let Code {
             bytes,
             exits,

@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn nothing_or_a_contradiction_is_not_kept() {
-        let ranges = [0x8000..0x8010];
+        let ranges = [0x8000..0x8010, 0xb000..0xb004];
         assert!(pieces(&[], &ranges).is_none());
         assert!(pieces(&[seen(0xa000, 0xbf00, 2, true)], &ranges).is_none());
         let overlapping = [seen(0x8000, 0xf3af_8000, 4, true), seen(0x8002, 0x8000, 2, true)];

@@ -106,7 +106,8 @@ pub fn getgroups16(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 pub fn setgroups(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     leave_family(ctx.process);
-    let list = guest::src(a[1], a[0].min(NGROUPS_MAX) * 4)?;
+    // The host says which error comes first; at address 0 it reads nothing.
+    let list = guest::src(a[1], a[0].min(NGROUPS_MAX) * 4).unwrap_or(0);
     // SAFETY: a checked range of the guest's window; of more groups than there may be the host reads none.
     unsafe { host(libc::SYS_setgroups, &[a[0].into(), list]) }.map(|_| 0)
 }
