@@ -84,6 +84,9 @@ class System:
         return Child(pid)
 
     def become(self, words, proc, told, mapped, env):
+        # What a background job of a shell, nohup and Python ignore, guests must not.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         flags = CLONE_NEWNS | CLONE_NEWPID
         if self.emu:
             emulator = os.open(self.emu, os.O_RDONLY)
