@@ -32,6 +32,9 @@ struct Options {
     /// Add to the results in FILE
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
+    /// Start at this batch
+    #[arg(long, value_name = "BATCH", conflicts_with = "resume")]
+    from: Option<u64>,
     /// Go on behind the last batch that FILE has of this group and seed
     #[arg(long, requires = "results")]
     resume: bool,
@@ -73,21 +76,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// User and system time of this process and its ended children.
-fn cpu_time() -> f64 {
-    let mut total = 0.0;
-    for who in [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN] {
-        // SAFETY: zero is a valid value, and the call fills the structure in.
-        let usage = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            libc::getrusage(who, &mut usage);
-            usage
-        };
-        for t in [usage.ru_utime, usage.ru_stime] {
-            total += t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-        }
-    }
-    total
+/// User and system time of this process or of its ended children.
+fn cpu_time(who: i32) -> f64 {
+    // SAFETY: zero is a valid value, and the call fills the structure in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 fn setting(options: &Options, model: &'static Model) -> Result<Setting, Box<dyn std::error::Error>> {
@@ -142,13 +140,14 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     if options.resume {
         campaign.totals = results.groups.get(&key).copied().unwrap_or_default();
     }
+    campaign.totals.next = options.from.unwrap_or(campaign.totals.next);
     campaign.distinct = results.distinct.get(&group).cloned().unwrap_or_default();
     campaign.coverage.restore(&rows, &results.rows);
     let corpus = options
         .corpus
         .clone()
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/corpus"));
-    let (start, cpu, before) = (Instant::now(), cpu_time(), campaign.totals);
+    let (start, cpu, before) = (Instant::now(), cpu_time(libc::RUSAGE_SELF), campaign.totals);
     let mut left = options.cases;
     let mut kept = 0;
     let mut last = Instant::now();
@@ -191,16 +190,26 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
         println!("not compared: {reason}: {times}");
     }
     drop(campaign);
-    let cpu = cpu_time() - cpu;
+    let host = cpu_time(libc::RUSAGE_SELF) - cpu;
+    let cpu = host + cpu_time(libc::RUSAGE_CHILDREN);
     let (sequences, cases) = (totals.sequences - before.sequences, totals.cases - before.cases);
     println!("{group} seed {}: {}", options.seed, totals.to_text());
     println!("about {distinct:.3e} distinct sequences");
+    for (what, seconds) in [("wall", wall), ("processor time, all processes together", cpu)] {
+        let (sequences, cases) = (sequences as f64 / seconds, cases as f64 / seconds);
+        println!("{sequences:.0} sequences and {cases:.0} cases a second of {what}");
+    }
+    let microseconds = |seconds: f64| 1e6 * seconds / sequences.max(1) as f64;
+    let mut parts = vec![format!("host {:.1}", microseconds(host))];
+    let spent = lockstep::process::SPENT.lock().map_err(|_| "a thread panicked")?;
+    parts.extend(
+        spent
+            .iter()
+            .map(|(name, seconds)| format!("{name} {:.1}", microseconds(*seconds))),
+    );
     println!(
-        "{:.0} sequences and {:.0} cases a second; {:.0} and {:.0} a second of processor time, all processes together",
-        sequences as f64 / wall,
-        cases as f64 / wall,
-        sequences as f64 / cpu,
-        cases as f64 / cpu
+        "microseconds of processor time for a sequence: {}",
+        parts.join(", ")
     );
     for row in &missing {
         println!("below the quota: {row}");

@@ -7,11 +7,11 @@ use super::desk::{Desk, INTERPRETER, Mismatch, Setting, fill_backgrounds};
 use super::exclude;
 use super::generate::{Generated, Generator, Isa};
 use super::interp;
-use super::layout::{ARENA_SIZE, BACKGROUNDS, BATCH_CODE, INPUTS, RING, SLOTS, STORES};
+use super::layout::{ARENA, ARENA_SIZE, BACKGROUNDS, BATCH_CODE, INPUTS, MODIFIES, RING, SLOTS, STORES};
 use super::process::{Death, Guests};
 use super::results::{Distinct, Totals};
 use super::rows::Rows;
-use super::sequence::slot_address;
+use super::sequence::slot_place;
 use super::shrink::shrink;
 use emu::isa::generate::Rng;
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +28,14 @@ pub struct Found {
     pub seed: u64,
     pub batch: u64,
     pub slot: usize,
+}
+
+/// The sequences that are executed together with one.
+struct Others {
+    /// Where the batch's code is.
+    at: u32,
+    /// By slot.
+    cases: Vec<(usize, Case)>,
 }
 
 pub struct Campaign<'a> {
@@ -117,16 +125,17 @@ impl<'a> Campaign<'a> {
         let mut rng = batch_rng(self.seed, self.isa, number);
         let in_ring = self.guests.next();
         // The first batch of a process needs a fresh arena, too.
-        let code = (in_ring as u64 * u64::from(BATCH_CODE) % u64::from(ARENA_SIZE)) as u32;
+        let at = (in_ring as u64 * 2 * u64::from(BATCH_CODE) % u64::from(ARENA_SIZE)) as u32;
         let batch = self.guests.batch();
         batch.slots = SLOTS as u32;
         batch.guests = self.setting.at_turn(number);
         batch.background = (number % BACKGROUNDS as u64) as u32;
-        batch.code = code;
-        let slots = batch.slot.iter_mut().enumerate();
-        let made = slots
-            .map(|(index, slot)| self.generator.fill(&mut rng, slot, code, index))
+        batch.at = at;
+        let slots = batch.slot.iter_mut().zip(&mut batch.code).enumerate();
+        let made: Vec<Generated> = slots
+            .map(|(index, (slot, code))| self.generator.fill(&mut rng, slot, code, at, index))
             .collect();
+        batch.modifies = u32::from(made.iter().any(|g| g.flags & MODIFIES != 0));
         self.guests.publish();
         self.under_way.push_back((in_ring, number, made));
         self.totals.next += 1;
@@ -150,8 +159,8 @@ impl<'a> Campaign<'a> {
                 *self.excused.entry("does not end, in both").or_default() += endless;
             }
             self.totals.faults += theirs.iter().filter(|o| o.signal != 0).count() as u64;
-            self.distinct.add(&batch.slot[slot].code);
-            let base = slot_address(batch.code, slot);
+            self.distinct.add(&batch.code[slot]);
+            let base = ARENA + slot_place(batch.at, slot, generated.flags);
             self.coverage
                 .add(generated, base, &batch.slot[slot].input, theirs);
             self.compare(slot, &made, in_ring, number)?;
@@ -166,8 +175,8 @@ impl<'a> Campaign<'a> {
         let theirs = &self.guests.outputs(0, in_ring)[slot];
         let batch = self.guests.batch_at(in_ring);
         let listing = Listing {
-            code: &batch.slot[slot].code,
-            base: slot_address(batch.code, slot),
+            code: &batch.code[slot],
+            base: ARENA + slot_place(batch.at, slot, flags),
             features: self.rows.features,
             insns: &generated.insns,
         };
@@ -240,20 +249,13 @@ impl<'a> Campaign<'a> {
         None
     }
 
-    /// All sequences that may have written to its code, inputs or outputs: the others of the batch, and batches that were
-    /// on their way when its outputs were read.
-    fn others(&self, slot: usize, made: &[Generated], in_ring: u32) -> Vec<Case> {
-        let here = made
-            .iter()
-            .enumerate()
-            .filter(|(s, _)| *s != slot)
-            .map(|(s, g)| self.case(s, g, in_ring));
-        let later = self.under_way.iter().flat_map(|(ring, _, made)| {
-            made.iter()
-                .enumerate()
-                .map(|(s, generated)| self.case(s, generated, *ring))
-        });
-        here.chain(later).collect()
+    /// The other sequences of its batch, by slot: those that may have written to memory that one of them meets.
+    fn others(&self, slot: usize, made: &[Generated], in_ring: u32) -> Others {
+        let here = made.iter().enumerate().filter(|(s, _)| *s != slot);
+        Others {
+            at: self.guests.batch_at(in_ring).at,
+            cases: here.map(|(s, g)| (s, self.case(s, g, in_ring))).collect(),
+        }
     }
 
     /// A sequence of a batch by itself.
@@ -261,8 +263,8 @@ impl<'a> Campaign<'a> {
         let batch = self.guests.batch_at(in_ring);
         let held = &batch.slot[slot];
         Case {
-            code: held.code,
-            at: batch.code + (slot_address(0, slot) - slot_address(0, 0)),
+            code: batch.code[slot],
+            at: slot_place(batch.at, slot, generated.flags),
             background: batch.background as usize,
             flags: generated.flags,
             inputs: held.input.to_vec(),
@@ -277,7 +279,7 @@ impl<'a> Campaign<'a> {
         first: Mismatch,
         batch: u64,
         slot: usize,
-        others: Vec<Case>,
+        others: Others,
     ) -> io::Result<()> {
         let mut desk = match self.desk.take() {
             Some(desk) => desk,
@@ -306,7 +308,14 @@ impl<'a> Campaign<'a> {
             Some(again) => (alone, Some(again)),
             None => (case.clone(), desk.check(&case, interpreter)?),
         };
-        if desk.strays(&start) || again.is_none() && others.iter().any(|case| desk.disturbs(case)) {
+        // What differs together with others of its batch only: one of those left something behind.
+        let strays = desk.strays(&start);
+        let company = match again {
+            None if !strays => desk.company(others.at, &(slot, case.clone()), &others.cases)?,
+            _ => None,
+        };
+        let left_something = |(_, case): &(usize, Case)| desk.strays(case) || desk.disturbs(case);
+        if strays || company.as_ref().is_some_and(|c| c.iter().any(left_something)) {
             self.totals.strays += 1;
             self.desk = Some(desk);
             return Ok(());
@@ -327,7 +336,13 @@ impl<'a> Campaign<'a> {
                 (smallest, mismatch)
             }
         };
-        let report = super::report::report(&mut desk, &smallest, &mismatch);
+        let mut report = super::report::report(&mut desk, &smallest, &mismatch);
+        for (slot, case) in company.iter().flatten() {
+            report += &format!(
+                "\ntogether with slot {slot}:\n{}",
+                case.to_text(&super::report::assembly(case))
+            );
+        }
         self.found.push(Found {
             case: smallest,
             mismatch,
@@ -358,7 +373,7 @@ impl<'a> Campaign<'a> {
         };
         // The sequence at which QEMU ended is the likely one, and interpreting them all takes a second.
         let others = || self.others(death.slot, &made, in_ring);
-        if qemu && (disturbed(&case) || others().iter().any(disturbed)) {
+        if qemu && (disturbed(&case) || others().cases.iter().any(|(_, case)| disturbed(case))) {
             self.totals.strays += 1;
         } else {
             let others = others();

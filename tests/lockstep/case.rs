@@ -1,7 +1,6 @@
 //! One code sequence with its inputs, by itself: what is reduced, reported, and kept as text in `fixtures/corpus`.
 
-use super::layout::{BACKGROUNDS, CODE_WORDS, Input, VFP, WINDOW_SIZE};
-use super::sequence::slot_address;
+use super::layout::{ARENA, BACKGROUNDS, CODE_WORDS, Input, VFP, WINDOW_SIZE};
 use super::values;
 use emu::isa::generate::Rng;
 use std::fmt::Write;
@@ -29,7 +28,7 @@ impl Case {
     }
 
     pub fn address(&self) -> u32 {
-        slot_address(self.at, 0)
+        ARENA + self.at
     }
 
     /// The file's text; `remarks` become comments.
@@ -125,4 +124,4 @@ impl Case {
 }
 
 /// What unused words hold (see `sequence`).
-const FILLER: u32 = 0xe7ff_defe;
+pub const FILLER: u32 = 0xe7ff_defe;

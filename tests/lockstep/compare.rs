@@ -93,6 +93,12 @@ pub struct Listing<'a> {
 }
 
 impl Listing<'_> {
+    /// The word at which a signal ended the sequence, in A32 state.
+    pub fn word_at(&self, output: &Output) -> Option<u32> {
+        let at = output.r[15].wrapping_sub(self.base);
+        self.code.get(at as usize / 4).copied()
+    }
+
     /// The instruction at which a signal ended the sequence.
     pub fn at(&self, output: &Output) -> Option<Insn> {
         let at = output.r[15].wrapping_sub(self.base);

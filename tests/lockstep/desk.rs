@@ -1,12 +1,13 @@
 //! Runs single cases under the emulators, apart from the campaign: to confirm, reduce and report a difference, and to
 //! replay the corpus.
 
-use super::case::{self, Case};
+use super::case::{self, Case, FILLER};
 use super::compare::{Exactness, Listing, any_instructions, difference};
 use super::exclude;
 use super::interp;
-use super::layout::{BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, INPUTS, Output, STORES};
+use super::layout::{BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, INPUTS, MODIFIES, Output, STORES};
 use super::process::{Death, Emulator, Guests};
+use super::sequence::slot_place;
 use emu::lift::Context;
 use std::io;
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ pub struct Mismatch {
     pub outputs: Option<[Output; 2]>,
 }
 
+/// An executor's outcomes of a batch, by slot.
+pub type Batched = Vec<[Output; INPUTS]>;
+
 pub struct Desk<'a> {
     pub setting: &'a Setting,
     guests: Guests,
@@ -92,30 +96,124 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// When the emulators cannot be started again.
     pub fn run(&mut self, case: &Case) -> io::Result<Result<Vec<Vec<Output>>, Death>> {
+        let inputs = case.inputs.len();
+        let detail = if inputs == 1 { DETAIL } else { 0 };
+        let (slot, at) = (0, case.at - slot_place(0, 0, case.flags));
+        let all = self.run_batch(
+            at,
+            &[(
+                slot,
+                Case {
+                    flags: case.flags | STORES | detail,
+                    ..case.clone()
+                },
+            )],
+        )?;
+        Ok(all.map(|all| all.iter().map(|slots| slots[slot][..inputs].to_vec()).collect()))
+    }
+
+    /// The outcomes of every executor for sequences that are one batch, whose code is at `at` in the arena, by their slots; or who died.
+    ///
+    /// # Errors
+    /// When the emulators cannot be started again.
+    pub fn run_batch(&mut self, at: u32, cases: &[(usize, Case)]) -> io::Result<Result<Vec<Batched>, Death>> {
         self.guests.batch().slots = 0;
         self.guests.batch().guests = u32::MAX;
-        self.guests.batch().code = 0;
+        self.guests.batch().at = 0;
         self.guests.publish();
         let number = self.guests.next();
         let batch = self.guests.batch();
-        batch.slots = 1;
+        batch.slots = cases.iter().map(|(slot, _)| *slot as u32 + 1).max().unwrap_or(0);
         batch.guests = self.taking_part;
-        batch.background = case.background as u32;
         // Place 0 means fresh pages, which it has had.
-        batch.code = case.at;
-        let slot = &mut batch.slot[0];
-        slot.inputs = case.inputs.len() as u32;
-        slot.flags = case.flags | STORES | if case.inputs.len() == 1 { DETAIL } else { 0 };
-        slot.words = CODE_WORDS as u32;
-        slot.code = case.code;
-        slot.input[..case.inputs.len()].copy_from_slice(&case.inputs);
+        batch.at = at;
+        batch.modifies = u32::from(cases.iter().any(|(_, case)| case.flags & MODIFIES != 0));
+        batch.code.fill([FILLER; CODE_WORDS]);
+        batch.slot.iter_mut().for_each(|slot| slot.inputs = 0);
+        for (slot, case) in cases {
+            batch.background = case.background as u32;
+            batch.code[*slot] = case.code;
+            let slot = &mut batch.slot[*slot];
+            slot.inputs = case.inputs.len() as u32;
+            slot.flags = case.flags;
+            slot.input[..case.inputs.len()].copy_from_slice(&case.inputs);
+        }
         self.guests.publish();
         if let Err(death) = self.guests.wait(number) {
             self.guests = Self::start(self.setting, &self.backgrounds)?;
             return Ok(Err(death));
         }
-        let outputs = |guest| self.guests.outputs(guest, number)[0][..case.inputs.len()].to_vec();
-        Ok(Ok((0..self.guests.len()).map(outputs).collect()))
+        Ok(Ok((0..self.guests.len())
+            .map(|guest| self.guests.outputs(guest, number).to_vec())
+            .collect()))
+    }
+
+    /// Of the sequences that are executed with `case` in a batch, the few without which it shows no difference to QEMU;
+    /// `None` if it shows none with all of them either.
+    ///
+    /// # Errors
+    /// See [`Desk::run_batch`].
+    pub fn company(
+        &mut self,
+        at: u32,
+        target: &(usize, Case),
+        others: &[(usize, Case)],
+    ) -> io::Result<Option<Vec<(usize, Case)>>> {
+        let mut left = others.to_vec();
+        if !self.differs_among(at, target, &left)? {
+            return Ok(None);
+        }
+        let mut chunk = left.len().next_power_of_two();
+        while chunk > 0 {
+            let mut from = 0;
+            while from < left.len() {
+                let mut fewer = left.clone();
+                fewer.drain(from..(from + chunk).min(left.len()));
+                if self.differs_among(at, target, &fewer)? {
+                    left = fewer;
+                } else {
+                    from += chunk;
+                }
+            }
+            chunk /= 2;
+        }
+        Ok(Some(left))
+    }
+
+    fn differs_among(
+        &mut self,
+        at: u32,
+        target: &(usize, Case),
+        others: &[(usize, Case)],
+    ) -> io::Result<bool> {
+        let mut all = others.to_vec();
+        all.push(target.clone());
+        let Ok(outputs) = self.run_batch(at, &all)? else {
+            return Ok(true);
+        };
+        let (slot, case) = target;
+        let features = self.setting.context.features;
+        let insns = any_instructions(&case.code, features);
+        let listing = Listing {
+            code: &case.code,
+            base: case.address(),
+            features,
+            insns: &insns,
+        };
+        let theirs = &outputs[0][*slot];
+        Ok((1..outputs.len())
+            .filter(|i| self.taking_part >> i & 1 == 1)
+            .any(|index| {
+                let exact = self.setting.executors[index].exact;
+                outputs[index][*slot]
+                    .iter()
+                    .zip(theirs)
+                    .take(case.inputs.len())
+                    .any(|(ours, theirs)| {
+                        exclude::excused(ours, theirs, &listing).is_none()
+                            && difference(ours, theirs, case.flags, exact, &listing).is_some()
+                    })
+            }))
     }
 
     /// The words of the window after [`Desk::run`] of a case with one input: address, contents of each that took part.

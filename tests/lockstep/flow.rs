@@ -151,6 +151,11 @@ impl<'a> Builder<'a> {
     pub fn sections(&mut self, rng: &mut Rng, plan: &mut Plan) {
         // Jumps to an address that is left there would go round in circles.
         plan.reserved |= 1 << TEMP;
+        // QEMU translates the whole page again when code in it changes: a few of these take as long as all else.
+        plan.modifies = one_in(rng, 24);
+        if plan.modifies {
+            self.self_modifying(rng, plan);
+        }
         for _ in 0..1 + rng.below(5) {
             if self.size >= ROOM - 20 {
                 break;
@@ -166,7 +171,7 @@ impl<'a> Builder<'a> {
                 7 => self.change_state(rng, plan),
                 8 => self.table(rng, plan),
                 9 => self.exclusive(rng, plan),
-                10 => self.self_modifying(rng, plan),
+                10 if plan.modifies => self.self_modifying(rng, plan),
                 _ => self.short_run(rng, plan),
             }
         }

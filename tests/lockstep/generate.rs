@@ -3,9 +3,9 @@
 use super::compare::any_instructions;
 use super::exclude;
 use super::flow::Builder;
-use super::layout::{INPUTS, Input, STORES, Slot, VFP};
+use super::layout::{ARENA, CODE_WORDS, INPUTS, Input, MODIFIES, STORES, Slot, VFP};
 use super::rows::{Group, Memory, Role, RowInfo, Rows, any, decode};
-use super::sequence::{Item, Sequence, slot_address};
+use super::sequence::{Item, Layout, Sequence, slot_place};
 use super::values::{self, Lanes, one_in, pick};
 use emu::cpu::model::Features;
 use emu::isa::generate::{Rng, encoding};
@@ -46,6 +46,8 @@ pub struct Plan {
     pub read_only: bool,
     /// Registers that instructions now may not name at all, a bit each.
     pub reserved: u16,
+    /// The sequence changes its own code, which only the construct for that may do: no register is to point there.
+    pub modifies: bool,
 }
 
 impl Plan {
@@ -69,6 +71,7 @@ impl Plan {
             calm: rng.below(8) != 0,
             read_only: false,
             reserved: 0,
+            modifies: false,
         }
     }
 
@@ -176,8 +179,11 @@ impl<'a> Generator<'a> {
                 6..8 => &self.pools.memory[state],
                 _ => &self.pools.around[state],
             };
-            if let Some(item) = self.item_of(any(rng, self.rows, pool), rng, plan, in_it) {
-                return item;
+            if let Some((mut item, place)) = self.item_of(any(rng, self.rows, pool), rng, plan, in_it) {
+                if !in_it {
+                    self.jump_elsewhere(&mut item);
+                }
+                return (item, place);
             }
         }
     }
@@ -196,6 +202,33 @@ impl<'a> Generator<'a> {
         Some((item, place))
     }
 
+    /// Puts BIC `rm`, `rm`, #0x80000000 before a jump to `rm`: one to the last 64 KiB ends qemu-arm (linux-user/arm's
+    /// cpu_loop.c, do_kernel_trap), and results of arithmetic are often there.
+    fn jump_elsewhere(&self, item: &mut Item) {
+        let decoded = instructions(item, &item.code, self.rows);
+        let Some((
+            _,
+            Decoded {
+                insn: Insn::Bx { rm } | Insn::Bxj { rm } | Insn::BlxReg { rm },
+                cond,
+                ..
+            },
+        )) = decoded.first()
+        else {
+            return;
+        };
+        let n = u16::from(rm.0);
+        if n == 13 || n == 15 {
+            return;
+        }
+        let bic = if item.thumb {
+            [0xf020 | n, 0x4000 | n << 8]
+        } else {
+            [0x0102 | n << 12, (*cond as u16) << 12 | 0x03c0 | n]
+        };
+        item.code.splice(0..0, bic);
+    }
+
     /// One instruction of a random row of the focus, or `None` where the row is hard to please.
     fn single(&self, rng: &mut Rng, plan: &Plan) -> Option<Sequence> {
         let mut thumb = self.state(rng);
@@ -209,8 +242,8 @@ impl<'a> Generator<'a> {
         })
     }
 
-    /// A sequence whose code will be at `base`.
-    pub fn sequence(&self, rng: &mut Rng, base: u32) -> (Sequence, Plan) {
+    /// A sequence whose code will be slot `index` of a batch whose code is at `at`, laid out, and where that is.
+    fn sequence(&self, rng: &mut Rng, at: u32, index: usize) -> (Sequence, Plan, Layout, u32) {
         loop {
             let mut plan = Plan::new(rng);
             let sequence = match rng.below(10) {
@@ -228,18 +261,28 @@ impl<'a> Generator<'a> {
                     Some(builder.finish(rng, &mut plan))
                 }
             };
-            if let Some(sequence) = sequence.filter(|s| s.lay_out(base).is_some()) {
-                return (sequence, plan);
+            let flags = if plan.modifies { MODIFIES } else { 0 };
+            let base = ARENA + slot_place(at, index, flags);
+            if let Some(sequence) = sequence
+                && let Some(layout) = sequence.lay_out(base)
+            {
+                return (sequence, plan, layout, base);
             }
         }
     }
 
-    /// Fills in slot `index` of a batch whose code is at `code`.
-    pub fn fill(&self, rng: &mut Rng, slot: &mut Slot, code: u32, index: usize) -> Generated {
-        let base = slot_address(code, index);
-        let (sequence, plan) = self.sequence(rng, base);
-        let layout = sequence.lay_out(base).expect("it was laid out before");
-        let (mut flags, mut certain, mut sure, mut accesses) = (0, Vec::new(), true, false);
+    /// Fills in slot `index` of a batch whose code is at `at`.
+    pub fn fill(
+        &self,
+        rng: &mut Rng,
+        slot: &mut Slot,
+        code: &mut [u32; CODE_WORDS],
+        at: u32,
+        index: usize,
+    ) -> Generated {
+        let (sequence, plan, layout, base) = self.sequence(rng, at, index);
+        let (mut certain, mut sure, mut accesses) = (Vec::new(), true, false);
+        let mut flags = if plan.modifies { MODIFIES } else { 0 };
         let (mut insns, mut leaves) = (Vec::new(), false);
         for (item, at) in sequence.items.iter().zip(&layout.at) {
             if item.data {
@@ -273,8 +316,7 @@ impl<'a> Generator<'a> {
         }
         slot.inputs = INPUTS as u32;
         slot.flags = flags;
-        slot.words = layout.len / 4;
-        slot.code = layout.code;
+        *code = layout.code;
         let entry = base | u32::from(sequence.thumb());
         inputs(rng, &plan, flags, accesses, entry, &mut slot.input);
         if leaves {
@@ -406,6 +448,9 @@ pub fn instruction(info: &RowInfo, rows: &Rows, plan: &Plan, rng: &mut Rng, in_i
             continue;
         };
         if decoded.row != info.index || exclude::leave_out(&decoded.insn, word, info.thumb, names_pc) {
+            continue;
+        }
+        if plan.modifies && (names_pc || info.row.name == "adr") {
             continue;
         }
         if plan.reserved != 0 {

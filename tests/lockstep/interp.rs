@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::layout::{
-    ARENA, ARENA_SIZE, CHUNK, CONSTANT, CONSTANT_SIZE, Input, LEAVE, Output, WINDOW, WINDOW_SIZE,
+    ARENA, ARENA_SIZE, CHUNK, CONSTANT, CONSTANT_SIZE, Input, LEAVE, MODIFIES, Output, WINDOW, WINDOW_SIZE,
 };
 use emu::cpu::location::{FpKey, Location};
 use emu::cpu::state::{CpuState, NO_EXCLUSIVE};
@@ -15,6 +15,8 @@ use emu::lift::{self, Context, Fetch, intrinsic};
 struct Guest<'a> {
     code: Vec<u8>,
     base: u32,
+    /// The code may be written.
+    modifies: bool,
     window: Vec<u8>,
     background: &'a [u32],
     constant: &'a [u32],
@@ -29,8 +31,8 @@ struct Guest<'a> {
 /// Whether the guest has other memory at `addr`: the arena, shared memory, the program, the vDSO, the kuser page.
 fn elsewhere(addr: u32) -> bool {
     (ARENA..ARENA + ARENA_SIZE).contains(&addr)
-        || (0x3000_0000..0x3200_0000).contains(&addr)
-        || (0x6fff_f000..0x7002_0000).contains(&addr)
+        || (0x3000_0000..0x3100_1000).contains(&addr)
+        || (0x6b3d_4000..0x6b4f_0000).contains(&addr)
         || (0xf7f0_0000..0xf800_0000).contains(&addr)
         || (0xffff_0000..0xffff_1000).contains(&addr)
 }
@@ -76,6 +78,9 @@ impl Guest<'_> {
 
     fn write(&mut self, addr: u32, len: u32, value: u128) -> Result<(), MemFault> {
         let here = addr.wrapping_sub(self.base) < self.code.len() as u32;
+        if here && !self.modifies {
+            return Err(MemFault { addr });
+        }
         self.disturbs |= elsewhere(addr) && !here;
         self.unflushed |= here;
         self.bytes(addr, len)?
@@ -172,6 +177,7 @@ pub fn run(ctx: &Context, case: &Case, backgrounds: &[Vec<u32>]) -> Result<Vec<I
         let mut guest = Guest {
             code,
             base: case.address(),
+            modifies: case.flags & MODIFIES != 0,
             window: background.iter().flat_map(|w| w.to_le_bytes()).collect(),
             background,
             constant: &backgrounds[0],

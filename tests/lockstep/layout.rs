@@ -1,7 +1,7 @@
 //! The memory that the lockstep guests share with the host: `fixtures/src/lockstep.h` in Rust.
 
-/// Code in the guest, mapped anew now and then.
-pub const ARENA: u32 = 0x1000_0000;
+/// Code in the guest: read and execute only, the second half of what a batch has excepted; mapped anew now and then.
+pub const ARENA: u32 = 0x1340_0000;
 pub const ARENA_SIZE: u32 = 4 << 20;
 /// Data in the guest; the pages before and behind are not mapped.
 pub const WINDOW: u32 = 0x2800_0000;
@@ -12,7 +12,7 @@ pub const CONSTANT_SIZE: u32 = 4096;
 /// What is compared and restored of the window at a time.
 pub const CHUNK: u32 = 256;
 /// Where sequences end.
-pub const LEAVE: u32 = 0x7000_0100;
+pub const LEAVE: u32 = 0x6b3d_5100;
 
 /// Batches on the way.
 pub const RING: usize = 4;
@@ -23,7 +23,7 @@ pub const INPUTS: usize = 16;
 /// Words of a sequence, the way out included.
 pub const CODE_WORDS: usize = 64;
 pub const BACKGROUNDS: usize = 8;
-/// Bytes of the arena that a batch takes.
+/// Bytes of a batch's code. It takes twice that of the arena: what changes itself is in the second half.
 pub const BATCH_CODE: u32 = (SLOTS * CODE_WORDS * 4) as u32;
 
 /// [`Slot::flags`]: load, and report, the D registers; report FPSCR.
@@ -32,6 +32,8 @@ pub const VFP: u32 = 1;
 pub const STORES: u32 = 2;
 /// Copy the whole window out after the (only) input.
 pub const DETAIL: u32 = 4;
+/// Its code is [`BATCH_CODE`] bytes further on, where it can be written.
+pub const MODIFIES: u32 = 8;
 
 /// The state that a sequence starts from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,9 +73,7 @@ pub struct Output {
 pub struct Slot {
     pub inputs: u32,
     pub flags: u32,
-    pub words: u32,
-    pub pad: [u32; 5],
-    pub code: [u32; CODE_WORDS],
+    pub pad: [u32; 2],
     pub input: [Input; INPUTS],
 }
 
@@ -84,9 +84,12 @@ pub struct Batch {
     /// A bit for each guest that is to execute it.
     pub guests: u32,
     /// Where in the arena the code goes; 0: to its start, and the arena is mapped anew.
-    pub code: u32,
-    pub pad: [u32; 12],
+    pub at: u32,
+    /// A slot has [`MODIFIES`].
+    pub modifies: u32,
+    pub pad: [u32; 11],
     pub slot: [Slot; SLOTS],
+    pub code: [[u32; CODE_WORDS]; SLOTS],
 }
 
 /// Written by the host.
@@ -114,5 +117,5 @@ pub struct OutputMemory {
 
 const _: () = {
     assert!(size_of::<Input>() == 336 && size_of::<Output>() == 352);
-    assert!(size_of::<Slot>() == 5664 && size_of::<Batch>() == 64 + SLOTS * 5664);
+    assert!(size_of::<Slot>() == 5392 && size_of::<Batch>() == 64 + SLOTS * (5392 + 256));
 };

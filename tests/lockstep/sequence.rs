@@ -1,7 +1,7 @@
 //! A code sequence as the generator makes it and as it is reduced: items with symbolic targets, laid out late.
 
 use super::encode;
-use super::layout::{ARENA, CODE_WORDS, LEAVE};
+use super::layout::{BATCH_CODE, CODE_WORDS, LEAVE, MODIFIES};
 
 /// What of an item depends on where another one is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,8 +112,6 @@ pub struct Layout {
     pub code: [u32; CODE_WORDS],
     /// Offset of each item.
     pub at: Vec<u16>,
-    /// Bytes in use.
-    pub len: u32,
 }
 
 impl Layout {
@@ -170,14 +168,13 @@ impl Sequence {
                 }
             }
         }
-        let len = 2 * halves.len() as u32;
         // UDF #0xdefe and, as halfwords, UDF #0xfe.
         let mut code = [0xe7ff_defe; CODE_WORDS];
         for (i, half) in halves.iter().enumerate() {
             let shift = 16 * (i % 2);
             code[i / 2] = code[i / 2] & !(0xffff << shift) | u32::from(*half) << shift;
         }
-        Some(Layout { code, at, len })
+        Some(Layout { code, at })
     }
 
     /// The state it starts in.
@@ -207,7 +204,8 @@ impl Sequence {
     }
 }
 
-/// Where slot `slot` of a batch whose code is at `code` starts.
-pub fn slot_address(code: u32, slot: usize) -> u32 {
-    ARENA + code + (slot * CODE_WORDS * 4) as u32
+/// Where in the arena slot `slot` with these flags starts, of a batch whose code is at `at`.
+pub fn slot_place(at: u32, slot: usize, flags: u32) -> u32 {
+    let part = if flags & MODIFIES != 0 { BATCH_CODE } else { 0 };
+    at + part + (slot * CODE_WORDS * 4) as u32
 }
