@@ -5,7 +5,9 @@ use super::case::{self, Case, FILLER};
 use super::compare::{Exactness, Listing, any_instructions, difference};
 use super::exclude;
 use super::interp;
-use super::layout::{BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, INPUTS, MODIFIES, Output, STORES};
+use super::layout::{
+    BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, EVERYWHERE, INPUTS, MODIFIES, Output, SLOTS,
+};
 use super::process::{Death, Emulator, Guests};
 use super::sequence::slot_place;
 use emu::lift::Context;
@@ -98,13 +100,15 @@ impl<'a> Desk<'a> {
     pub fn run(&mut self, case: &Case) -> io::Result<Result<Vec<Vec<Output>>, Death>> {
         let inputs = case.inputs.len();
         let detail = if inputs == 1 { DETAIL } else { 0 };
-        let (slot, at) = (0, case.at - slot_place(0, 0, case.flags));
+        // In its own place: code is protected by pages.
+        let slot = (case.at / slot_place(0, 1, 0)) as usize % SLOTS;
+        let at = case.at - slot_place(0, slot, case.flags);
         let all = self.run_batch(
             at,
             &[(
                 slot,
                 Case {
-                    flags: case.flags | STORES | detail,
+                    flags: case.flags | EVERYWHERE | detail,
                     ..case.clone()
                 },
             )],
@@ -277,12 +281,13 @@ impl<'a> Desk<'a> {
         'executors: for (who, exact, outputs) in executors {
             for (input, (ours, theirs)) in outputs.iter().zip(&all[0]).enumerate() {
                 if exclude::excused(ours, theirs, &listing).is_some() {
-                    if exclude::changes_code(&insns) {
+                    // Memory is looked at everywhere here.
+                    if exclude::leaves_more(theirs, true, case.flags | EVERYWHERE, &listing) {
                         continue 'executors;
                     }
                     continue;
                 }
-                if let Some(what) = difference(ours, theirs, case.flags | STORES, exact, &listing) {
+                if let Some(what) = difference(ours, theirs, case.flags, exact, &listing) {
                     return Ok(Some(Mismatch {
                         who: who.to_string(),
                         input,

@@ -1,7 +1,7 @@
 //! What is not compared, and why: the one list of exclusions, with reasons and sources.
 
 use super::compare::Listing;
-use super::layout::Output;
+use super::layout::{EVERYWHERE, MODIFIES, Output, STORES};
 use emu::cpu::model::Features;
 use emu::isa::insn::{Address, Hint, Index, Insn, MemSize, Offset, Reg, Vfp, VfpHalf};
 use emu::isa::simd::{Simd, Structures};
@@ -176,9 +176,11 @@ pub fn inexact_flags(ours: u32, theirs: u32, listing: &Listing<'_>) -> u32 {
     less & UNDERFLOW | if d16 { INEXACT } else { 0 }
 }
 
-/// Whether a sequence changes its own code, so that an input which is not compared decides what the next ones execute.
-pub fn changes_code(insns: &[Insn]) -> bool {
-    insns.iter().any(|insn| matches!(insn, Insn::Svc { .. }))
+/// Whether an input that is not compared, or not wholly, may decide what the next ones of its sequence meet: in code that
+/// changes itself, or in what is not looked at, and put back, after each input.
+pub fn leaves_more(theirs: &Output, excused: bool, flags: u32, listing: &Listing<'_>) -> bool {
+    let stores = flags & STORES != 0 && flags & EVERYWHERE == 0;
+    excused && flags & MODIFIES != 0 || stores && (excused || several_at(theirs, listing).is_some())
 }
 
 /// Whether the A32 word is for coprocessor 1 or 2.

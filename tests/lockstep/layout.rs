@@ -11,6 +11,8 @@ pub const CONSTANT: u32 = 0x2800_4000;
 pub const CONSTANT_SIZE: u32 = 4096;
 /// What is compared and restored of the window at a time.
 pub const CHUNK: u32 = 256;
+/// The chunks that most stores go to, a bit each.
+pub const MIDDLE: u32 = (1 << 20) - (1 << 12);
 /// Where sequences end.
 pub const LEAVE: u32 = 0x6b3d_5100;
 
@@ -28,10 +30,12 @@ pub const BATCH_CODE: u32 = (SLOTS * CODE_WORDS * 4) as u32;
 
 /// [`Slot::flags`]: load, and report, the D registers; report FPSCR.
 pub const VFP: u32 = 1;
-/// Look for writes to the window after each input.
+/// Look for writes to the middle of the window after each input, to all of it after the last.
 pub const STORES: u32 = 2;
 /// Copy the whole window out after the (only) input.
 pub const DETAIL: u32 = 4;
+/// Look for writes to the whole window after each input.
+pub const EVERYWHERE: u32 = 16;
 /// Its code is [`BATCH_CODE`] bytes further on, where it can be written.
 pub const MODIFIES: u32 = 8;
 

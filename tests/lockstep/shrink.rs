@@ -2,7 +2,7 @@
 //! proptest drives it: a case is a value tree whose simplifications are these steps.
 
 use super::case::Case;
-use super::layout::{STORES, VFP};
+use super::layout::{EVERYWHERE, VFP};
 use super::sequence::Sequence;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -161,7 +161,7 @@ pub fn shrink(case: &Case, sequence: Option<Sequence>, steps: u32, shows: impl F
     });
     match result {
         Err(TestError::Fail(_, smallest)) => Case {
-            flags: smallest.flags | STORES,
+            flags: smallest.flags | EVERYWHERE,
             ..smallest
         },
         _ => case.clone(),

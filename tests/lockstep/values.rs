@@ -131,7 +131,8 @@ pub fn vector(rng: &mut Rng, lanes: Lanes) -> u64 {
     }
 }
 
-/// An address in the window, a multiple of `align`; if not `calm`, also near its ends, or in the read-only page.
+/// An address in the window, a multiple of `align`: in its middle if `calm`, else anywhere, also near its ends, or in the
+/// read-only page.
 pub fn address(rng: &mut Rng, align: u32, calm: bool) -> u32 {
     let offset = match rng.below(16) {
         0..4 => 4096 - 32 + rng.below(64),
@@ -139,6 +140,7 @@ pub fn address(rng: &mut Rng, align: u32, calm: bool) -> u32 {
         5 if !calm => WINDOW_SIZE - rng.below(40),
         6 if !calm => WINDOW_SIZE + rng.below(24),
         7 if !calm => CONSTANT - WINDOW + rng.below(CONSTANT_SIZE),
+        _ if calm => 4096 - 512 + rng.below(1024),
         _ => 512 + rng.below(WINDOW_SIZE - 1024),
     };
     WINDOW + offset / align * align
