@@ -4,7 +4,7 @@ use super::exclude;
 use super::layout::{CODE_WORDS, Output, VFP};
 use super::rows::decode;
 use emu::cpu::model::Features;
-use emu::isa::insn::Insn;
+use emu::isa::insn::{Insn, Undecoded};
 use emu::isa::t32;
 
 /// What an executor's outcomes show.
@@ -101,16 +101,25 @@ impl Listing<'_> {
 
     /// The instruction at which a signal ended the sequence.
     pub fn at(&self, output: &Output) -> Option<Insn> {
+        self.decoded_at(output)?.ok()
+    }
+
+    /// Whether that is an UNPREDICTABLE one.
+    pub fn unpredictable_at(&self, output: &Output) -> bool {
+        matches!(self.decoded_at(output), Some(Err(Undecoded::Unpredictable)))
+    }
+
+    fn decoded_at(&self, output: &Output) -> Option<Result<Insn, Undecoded>> {
         let at = output.r[15].wrapping_sub(self.base);
         if output.signal == 0 || at >= 4 * CODE_WORDS as u32 {
             return None;
         }
-        one(self.code, at as usize / 2, output.cpsr & 0x20 != 0, self.features).1
+        Some(one(self.code, at as usize / 2, output.cpsr & 0x20 != 0, self.features).1)
     }
 }
 
 /// The instruction at halfword `i`, with its halfwords.
-fn one(code: &[u32], i: usize, thumb: bool, features: Features) -> (usize, Option<Insn>) {
+fn one(code: &[u32], i: usize, thumb: bool, features: Features) -> (usize, Result<Insn, Undecoded>) {
     let half = |i: usize| (code.get(i / 2).copied().unwrap_or(0) >> (16 * (i % 2))) as u16;
     let wide = !thumb || t32::is_wide(half(i), features);
     let word = match (thumb, wide) {
@@ -118,7 +127,7 @@ fn one(code: &[u32], i: usize, thumb: bool, features: Features) -> (usize, Optio
         (true, true) => u32::from(half(i)) << 16 | u32::from(half(i + 1)),
         (true, false) => half(i).into(),
     };
-    let insn = decode(word, thumb, !wide, false, features).ok().map(|d| d.insn);
+    let insn = decode(word, thumb, !wide, false, features).map(|d| d.insn);
     (if wide { 2 } else { 1 }, insn)
 }
 
