@@ -78,7 +78,8 @@ fn unpredictable(insn: &Insn, names_pc: bool) -> bool {
 
 /// Whether `insn` does not stand in an IT block: BKPT and HLT are UNPREDICTABLE there. Of the coprocessor accesses, QEMU
 /// 7.2 calls a function to check those of the performance monitors (CRn 9), stores ITSTATE for it, and never clears that
-/// (target/arm/translate.c, do_coproc_insn): what is executed next is taken to be in the IT block.
+/// (target/arm/translate.c, do_coproc_insn: gen_set_condexec before gen_helper_access_check_cp_reg): what is executed next
+/// is taken to be in the IT block. `it eq; mrceq p15, 0, r1, c9, c14, 0; b 1f; 1: adds r2, #1` sets no flags there.
 pub fn never_in_it(insn: &Insn) -> bool {
     matches!(
         insn,
