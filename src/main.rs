@@ -51,7 +51,7 @@ fn main() {
         fail(&format!("-D {}: {error}", file.display()), cli::EXIT_USAGE);
     }
     stats::set_count_execution(config.stats);
-    linux::exec::open_self(entry.is_registered());
+    linux::exec::open_self(entry.is_registered(), config.reexec.is_some());
     let mut config = config;
     // Whoever registered `emu` with the C flag wants set-id programs to have their privileges.
     config.allow_setuid |= entry.is_registered() && keeps_credentials();
@@ -328,7 +328,8 @@ fn run(
     };
     match store {
         Some(store) => store.join(),
-        None if config.sharing => family::allow(start.process.bases.pack()),
+        // Who is confined must not reach what others execute.
+        None if config.sharing && config.strict.is_none() => family::allow(start.process.bases.pack()),
         None => {}
     }
     let image = Image {

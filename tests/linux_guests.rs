@@ -84,10 +84,9 @@ fn a_window_elsewhere() {
 
 #[test]
 fn family() {
-    check("family", &TARGETS);
-    check_with(&["--based"], "family", &TARGETS[..1]);
+    check_with(&["--share"], "family", &TARGETS);
+    check_with(&["--share", "--based"], "family", &TARGETS[..1]);
     let apart = Command::new(env!("CARGO_BIN_EXE_emu"))
-        .arg("--no-sharing")
         .arg(build("family", &TARGETS[0]))
         .arg("apart")
         .output()
@@ -97,6 +96,19 @@ fn family() {
         apart.status.success() && text.ends_with(", 0 failures\n"),
         "{text}"
     );
+}
+
+/// Where the emulator's descriptors have to lie among the guest's.
+#[test]
+fn execve_with_few_descriptors_leaves_none_behind() {
+    let status = Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_emu"))
+        .arg(build("family", &TARGETS[0]))
+        .args(["chain", "80", "first"])
+        .status()
+        .expect("sh starts");
+    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl Store {
         const MFD_NOEXEC_SEAL: u32 = 8;
         let mut last = io::Error::from_raw_os_error(libc::EINVAL);
         // Kernels before 6.3 don't know MFD_NOEXEC_SEAL.
-        for flags in [libc::MFD_CLOEXEC | MFD_NOEXEC_SEAL, libc::MFD_CLOEXEC] {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        for flags in [flags | MFD_NOEXEC_SEAL, flags] {
             // SAFETY: the name is a literal with its terminating zero.
             let fd = unsafe { libc::memfd_create(c"translations".as_ptr(), flags) };
             if fd < 0 {
@@ -122,7 +123,13 @@ impl Store {
             }
             // SAFETY: `fd` was just opened and has no other owner.
             let file = unsafe { OwnedFd::from_raw_fd(fd) };
-            return set_size(&file, SIZE).map(|()| file);
+            set_size(&file, SIZE)?;
+            let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+            // SAFETY: fcntl on an open descriptor.
+            return match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+                0 => Ok(file),
+                _ => Err(io::Error::last_os_error()),
+            };
         }
         Err(last)
     }

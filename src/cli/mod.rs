@@ -87,9 +87,9 @@ struct Options {
     print_policy: bool,
     #[command(flatten)]
     confinement: confine::ConfinementOptions,
-    /// Do not share translations between a program and those that it executes, nor the addresses of libraries
+    /// Share translations, and addresses of libraries, between trusted programs that execute each other
     #[arg(long)]
-    no_sharing: bool,
+    share: bool,
     /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
     #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
     reexec: Option<i32>,
@@ -269,7 +269,7 @@ impl Config {
             strict: options.reexec_strict,
             kept: Vec::new(),
             log_fd: options.reexec_log,
-            sharing: !options.no_sharing,
+            sharing: options.share,
             reexec: options.reexec,
             limits: options.reexec_limits,
             seccomp: options.reexec_seccomp,
@@ -331,7 +331,7 @@ impl Config {
             (self.based, "--based"),
             (!self.confined, "--unconfined"),
             (self.allow_setuid, "--allow-setuid"),
-            (!self.sharing, "--no-sharing"),
+            (self.sharing, "--share"),
         ];
         for (_, name) in flags.iter().filter(|f| f.0) {
             option(name, None);

@@ -48,7 +48,7 @@ fn all_options() {
         "--host-without",
         "avx2,gfni",
         "--unconfined",
-        "--no-sharing",
+        "--share",
         "p",
         "x",
     ];
@@ -61,7 +61,7 @@ fn all_options() {
         (c.cpu.as_str(), c.log),
         ("cortex-a8", Items::IN_ASM | Items::EXEC)
     );
-    assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined && !c.sharing);
+    assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined && c.sharing);
     assert_eq!(c.host_without, ["avx2", "gfni"]);
     assert_eq!(c.argv(), ["zero", "x"]);
     let host = [("B".into(), "old".into()), ("C".into(), "3".into())];

@@ -41,9 +41,9 @@ const MIN_BLOCK: u64 = 131_072;
 /// Opens the emulator's executable, at start: as the descriptor it was executed by, if a guest's execve did that,
 /// else through /proc. Without either, execve of ARM programs is left to the kernel where it has `registered` `emu` for
 /// them, and fails with ENOENT elsewhere.
-pub fn open_self(registered: bool) {
+pub fn open_self(registered: bool, reexecuted: bool) {
     REGISTERED.store(registered, Ordering::Relaxed);
-    let fd = descriptor_we_run_from().unwrap_or_else(|| {
+    let fd = descriptor_we_run_from(reexecuted).unwrap_or_else(|| {
         // SAFETY: a NUL-terminated path.
         let low = unsafe { libc::open(c"/proc/self/exe".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
         move_high(low)
@@ -60,8 +60,9 @@ pub fn take_program(fd: i32) -> File {
     file
 }
 
-/// AT_EXECFN of a program that was executed by descriptor is /dev/fd/N.
-fn descriptor_we_run_from() -> Option<i32> {
+/// AT_EXECFN of a program that was executed by descriptor is /dev/fd/N. It is ours if a guest's execve did that, or if it
+/// is where only ours are.
+fn descriptor_we_run_from(reexecuted: bool) -> Option<i32> {
     // SAFETY: AT_EXECFN, where present, is the address of a string on the initial stack, which is never unmapped.
     let name = unsafe {
         let name = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
@@ -72,7 +73,8 @@ fn descriptor_we_run_from() -> Option<i32> {
     };
     let fd: i32 = name.to_str().ok()?.strip_prefix("/dev/fd/")?.parse().ok()?;
     // SAFETY: fcntl on a number; EBADF if it is no descriptor (closed on exec).
-    let ours = fd >= LOWEST_FD && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    let ours =
+        (reexecuted || fd >= LOWEST_FD) && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     ours.then_some(fd)
 }
 
