@@ -2,6 +2,8 @@
 import ctypes, os, select, signal, subprocess, sys
 from pathlib import Path
 
+from roots import configured_mirror
+
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER = 0x20000, 0x20000000, 0x10000000
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 # emu takes the descriptor that it was executed by for its own if the number is in the range it uses.
@@ -25,18 +27,6 @@ def check(result, what):
 def mount(source, target, kind=None, flags=0, data=None):
     words = [None if word is None else os.fsencode(word) for word in (source, target, kind)]
     check(libc.mount(*words, flags, data and data.encode()), f"mount {target}")
-
-
-def configured_mirror():
-    """The Debian archive that this machine is set up with."""
-    for file in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.sources")),
-                 *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]:
-        for line in file.read_text().splitlines() if file.exists() else ():
-            words = line.split()
-            found = [w for w in words if w.startswith(("http://", "https://"))]
-            if found and words[0] in ("URIs:", "deb") and found[0].rstrip("/").endswith("/debian"):
-                return found[0]
-    return "http://deb.debian.org/debian"
 
 
 class System:

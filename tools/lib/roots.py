@@ -3,7 +3,6 @@ import os, shutil, subprocess, sys
 from pathlib import Path
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -15,13 +14,25 @@ ETC = {
 }
 
 
+def configured_mirror():
+    """The Debian archive that this machine is set up with."""
+    for file in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.sources")),
+                 *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]:
+        for line in file.read_text().splitlines() if file.exists() else ():
+            words = line.split()
+            found = [w for w in words if w.startswith(("http://", "https://"))]
+            if found and words[0] in ("URIs:", "deb") and found[0].rstrip("/").endswith("/debian"):
+                return found[0]
+    sys.exit("no Debian archive in /etc/apt/sources.list or sources.list.d")
+
+
 def apt(state, arch, *words, cwd=None):
     """apt-get with a state of its own: no package installed, one architecture, the plain suite."""
     dirs = ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial",
             "var/lib/dpkg", "var/log/apt"]
     for d in dirs:
         (state / d).mkdir(parents=True, exist_ok=True)
-    (state / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n")
+    (state / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {configured_mirror()} {SUITE} main\n")
     (state / "var/lib/dpkg/status").touch()
     options = {
         "Dir": state, "Dir::State::status": state / "var/lib/dpkg/status", "Dir::Etc::Trusted": KEYRING,
