@@ -291,7 +291,9 @@ impl Runtime {
             let guest = Guest {
                 read_page: request.read_page,
             };
-            let sharing = store.as_ref().zip(compiler.settings(&request));
+            let sharing = store
+                .as_ref()
+                .and_then(|store| Some((store, compiler.settings(&request)?)));
             let found = sharing.and_then(|(store, settings)| guest.find(store, location, settings));
             let is_new = found.is_none();
             let compiled = match found {
