@@ -4,8 +4,8 @@
 
 mod stop;
 
-use emu::cpu::state::PENDING_SIGNAL;
-use emu::exec::machine::{Event, Machine};
+use emu::cpu::state::{CpuState, PENDING_SIGNAL};
+use emu::exec::machine::{Event, Machine, Outcome, set_server};
 use emu::exec::{ExecConfig, new_machine, signals};
 use emu::mem::{GuestAddr, MapRequest, Prot, Space, SpaceConfig, space};
 use std::sync::Once;
@@ -264,6 +264,66 @@ fn signals_come_out_at_instruction_boundaries() {
         m.cpu().r[0] > 3000 && seen.iter().filter(|&&n| n > 0).count() > 1,
         "{seen:?}"
     );
+}
+
+#[rustfmt::skip]
+const ASKS: [u32; 4] = [
+    0xe2855001, // 1: add r5, r5, #1
+    0xef000000, // svc 0
+    0xe2866001, // add r6, r6, #1
+    0xeafffffb, // b 1b
+];
+
+/// Counts calls of number 7777 in r0, by way of a host call that a signal may keep from being made.
+fn count_calls(cpu: &mut CpuState) -> Outcome {
+    if cpu.r[7] != 7777 {
+        return Outcome::Refused;
+    }
+    // SAFETY: getpid takes no pointers.
+    if unsafe { signals::syscall_interruptible(libc::SYS_getpid, [0; 6], cpu) } == -512 {
+        return Outcome::Undone;
+    }
+    cpu.r[0] += 1;
+    Outcome::Made
+}
+
+/// However signals fall, every call is made once, and the registers are those of an instruction boundary.
+#[test]
+fn system_calls_on_the_way_under_signals() {
+    let at = map(&ASKS, RX);
+    set_server(count_calls);
+    let mut m = machine(at);
+    m.cpu().r[7] = 7778;
+    assert_eq!(m.run(), Event::Syscall { imm: 0 });
+    assert_eq!((m.cpu().r[15], m.cpu().r[0]), (at + 8, 0));
+    m.cpu().r[6] = 1;
+    m.cpu().r[7] = 7777;
+    m.cpu().r[15] = at;
+    m.cpu().r[0] = 1;
+    under_signals(&mut *m, 3000, |m, event| {
+        let cpu = m.cpu();
+        if matches!(event, Event::Undone | Event::Syscall { imm: 0 }) {
+            assert_eq!(cpu.r[15], at + 8);
+            cpu.r[15] = at + 4;
+        } else {
+            assert!(matches!(event, Event::Interrupted | Event::Served), "{event:?}");
+            assert!(event == Event::Interrupted || cpu.r[15] == at + 8);
+        }
+        cpu.pending = 0;
+        let [calls, before, after] = [cpu.r[0], cpu.r[5], cpu.r[6]];
+        let ahead = match (cpu.r[15] - at) / 4 {
+            1 => (1, 0),
+            2 => (0, 1),
+            _ => (0, 0),
+        };
+        assert_eq!(
+            (before - calls, calls - after),
+            ahead,
+            "pc +{:#x}",
+            cpu.r[15] - at
+        );
+    });
+    assert!(m.cpu().r[0] > 3000);
 }
 
 #[rustfmt::skip]

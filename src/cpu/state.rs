@@ -89,6 +89,9 @@ pub struct CpuState {
     pub fpscr_writable: u32,
     /// Opaque pointer of the owning machine, for helpers.
     pub machine: u64,
+    /// The guest's once more: r0 as it was at the last system call, all ones behind a fault or interrupt, which a tracer sees
+    /// as ORIG_r0.
+    pub orig_r0: u32,
 }
 
 /// MXCSR of translated code in FPSCR's default mode: Invalid, Denormal and Underflow are not masked, so that an
@@ -125,6 +128,7 @@ impl CpuState {
             tpidrurw: 0,
             qc: [0; 2],
             d: [0; 32],
+            orig_r0: u32::MAX,
             jit_sp: 0,
             host_sp: 0,
             code_base: 0,

@@ -30,6 +30,7 @@ pub fn fill(state: &mut CpuState, runtime: &Runtime) {
     for (helper, function) in FUNCTIONS {
         state.helpers[helper as usize] = function as *const () as u64;
     }
+    state.helpers[Helper::Direct as usize] = super::direct::call as *const () as u64;
     state.helpers[Helper::Estimates as usize] = (&raw const softfp::ESTIMATES) as u64;
 }
 

@@ -218,6 +218,8 @@ impl Jit {
                 Next::Enter(self.find())
             }
             k if k == ExitKind::Svc as u32 => Next::Event(Event::Syscall { imm: arg }),
+            k if k == ExitKind::Served as u32 => Next::Event(Event::Served),
+            k if k == ExitKind::Undone as u32 => Next::Event(Event::Undone),
             k if k == ExitKind::Trap as u32 => self.trap(arg, addr as u32),
             k if k == ExitKind::Captured as u32 => match self.thread.captured.get() {
                 Captured::Interrupted => Next::Event(Event::Interrupted),

@@ -1,5 +1,6 @@
 //! What the system layer sees of a guest thread's execution: registers, and "run until something happens".
 
+pub use super::direct::{Outcome, Server, set_server};
 use crate::cpu::state::CpuState;
 use std::io;
 
@@ -9,6 +10,11 @@ use std::io;
 pub enum Event {
     /// SVC; `imm` is its immediate (0 for EABI). r15 is the address of the next instruction.
     Syscall { imm: u32 },
+    /// A system call has been made by the function of [`set_server`]: the results are in the
+    /// registers, and something else wants attention.
+    Served,
+    /// The same function has left a system call undone.
+    Undone,
     /// A synchronous fault, in the host kernel's terms: `signo` SIGSEGV, SIGBUS or SIGFPE, `code` the si_code as the
     /// guest is to see it, `addr` the guest address, `write` whether the access was a write.
     Fault {

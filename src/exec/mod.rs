@@ -4,6 +4,7 @@
 //! process's threads share; [`translate`] makes blocks; [`signals`] and [`faults`] are the host's signal handler.
 
 mod clocks;
+mod direct;
 pub mod family;
 mod faults;
 mod fork_hints;

@@ -178,10 +178,11 @@ fn extend_stubs(bytes: &mut Vec<u8>) -> u32 {
 
 /// The bytes of the stubs that call Rust: from the first of them to the next other stub or the end.
 fn call_rust_range(stubs: &Stubs, end: u32) -> Range<u32> {
-    let calls = [Helper::CallRust as usize, Helper::CallRustSaving as usize].map(|h| stubs.jumps[h]);
-    let start = calls[0].min(calls[1]);
-    let last = calls[0].max(calls[1]);
-    let others = stubs.jumps[..Helper::CallRust as usize].iter();
+    const CALLS: [Helper; 3] = [Helper::CallRust, Helper::CallRustSaving, Helper::Svc];
+    let calls = CALLS.map(|h| stubs.jumps[h as usize]);
+    let start = calls.into_iter().min().unwrap_or(end);
+    let last = calls.into_iter().max().unwrap_or(end);
+    let others = stubs.jumps.iter().filter(|stub| !calls.contains(stub));
     let others = others.chain([&stubs.enter, &stubs.enter_pending, &stubs.captured]);
     start..others.copied().filter(|&s| s > last).min().unwrap_or(end)
 }

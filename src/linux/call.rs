@@ -1,6 +1,7 @@
 //! Dispatch: from a number and six words to the row's handler and back.
 
 use crate::confine;
+use crate::cpu::state::CpuState;
 use crate::diag::log::{self, Items, enabled};
 use crate::exec::machine::Machine;
 
@@ -187,7 +188,7 @@ fn check_arguments(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Resu
     let mut word = 0;
     for &arg in row.args {
         if matches!(arg, Arg::Fd | Arg::DirFd) {
-            guest_fd(ctx, args[word])?;
+            guest_fd(ctx.process, args[word])?;
         }
         if let Some((len, writes)) = span(arg, args)
             && args[word] != 0
@@ -200,8 +201,8 @@ fn check_arguments(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Resu
 }
 
 /// A descriptor argument as the host wants it; the emulator's own are none of the guest's.
-fn guest_fd(ctx: &SyscallContext<'_>, value: u32) -> Result<u64, Errno> {
-    if fs::is_hidden(ctx.process, value as i32) {
+fn guest_fd(process: &Process, value: u32) -> Result<u64, Errno> {
+    if fs::is_hidden(process, value as i32) {
         return Err(Errno::EBADF);
     }
     Ok(signed(value))
@@ -223,13 +224,74 @@ fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
 /// The host's call of the same meaning: arguments widened, pointers checked and moved, paths translated, as the row
 /// says.
 fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], blocks: bool) -> SysResult {
-    let mut host = [0u64; 6];
     let mut paths: [Option<HostPath>; 2] = [None, None];
+    let host = if row.args.iter().any(|arg| arg.is_path()) {
+        with_paths(ctx.process, row.args, args, &mut paths)?
+    } else {
+        convert(ctx.process, row.args, args)?
+    };
+    // SAFETY: every pointer among the arguments has been checked against the guest's window, or is one of `paths`.
+    Ok(Errno::check(unsafe { make(nr, host, blocks, ctx.machine.cpu()) })? as u32)
+}
+
+/// Makes a host call, which with `blocks` a signal may interrupt.
+///
+/// # Safety
+/// As [`raw::syscall`].
+pub unsafe fn make(nr: i64, host: [u64; 6], blocks: bool, cpu: &mut CpuState) -> i64 {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if blocks {
+            raw::syscall_interruptible(nr, host, cpu)
+        } else {
+            raw::syscall(nr, host)
+        }
+    }
+}
+
+/// The host's arguments of a call without paths: widened, pointers checked and moved.
+pub fn convert(process: &Process, kinds: &[Arg], args: &[u32; 6]) -> Result<[u64; 6], Errno> {
+    let mut host = [0u64; 6];
     let (mut word, mut slot) = (0, 0);
-    for &arg in row.args {
+    for &arg in kinds {
+        if !matches!(arg, Arg::Pad) {
+            host[slot] = convert_one(process, arg, args, word)?;
+            slot += 1;
+        }
+        word += arg.words();
+    }
+    Ok(host)
+}
+
+#[inline]
+fn convert_one(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Result<u64, Errno> {
+    let value = args[word];
+    Ok(match arg {
+        Arg::Fd | Arg::DirFd => guest_fd(process, value)?,
+        Arg::Int | Arg::Sig => signed(value),
+        Arg::Off64 => join(value, args[word + 1]),
+        Arg::Str | Arg::Ptr => guest::src(value, 1).unwrap_or(NOWHERE),
+        Arg::In(_) | Arg::Out(_) | Arg::Buf(_) | Arg::OutBuf(_) | Arg::Array(..) => match span(arg, args) {
+            Some((len, writes)) if value != 0 => host_range(value, len, writes).unwrap_or(NOWHERE),
+            _ => 0,
+        },
+        _ => value.into(),
+    })
+}
+
+/// The same with paths, translated as the row says; they live in `paths`.
+fn with_paths(
+    process: &Process,
+    kinds: &[Arg],
+    args: &[u32; 6],
+    paths: &mut [Option<HostPath>; 2],
+) -> Result<[u64; 6], Errno> {
+    let mut host = [0u64; 6];
+    let (mut word, mut slot) = (0, 0);
+    for &arg in kinds {
         let value = args[word];
         let mut translate = |follow: bool, purpose: Purpose| -> Result<u64, Errno> {
-            let path = path::translate(ctx.process, value, follow, purpose)?;
+            let path = path::translate(process, value, follow, purpose)?;
             let free = usize::from(paths[0].is_some());
             Ok(paths[free].insert(path).as_arg())
         };
@@ -238,35 +300,18 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
                 word += 1;
                 continue;
             }
-            Arg::Fd | Arg::DirFd => guest_fd(ctx, value)?,
-            Arg::Int | Arg::Sig => i64::from(value as i32) as u64,
-            Arg::Uint | Arg::Hex | Arg::Mode | Arg::Flags(_) | Arg::Len => value.into(),
-            Arg::Off64 => join(value, args[word + 1]),
             Arg::Path => translate(true, Purpose::Look)?,
             Arg::LinkPath => translate(false, Purpose::Look)?,
             Arg::PathAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?,
             Arg::Name => translate(true, Purpose::Change)?,
             Arg::LinkName => translate(false, Purpose::Change)?,
             Arg::NameAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change)?,
-            Arg::Str | Arg::Ptr => guest::src(value, 1).unwrap_or(NOWHERE),
-            Arg::In(_) | Arg::Out(_) | Arg::Buf(_) | Arg::OutBuf(_) | Arg::Array(..) => match span(arg, args)
-            {
-                Some((len, writes)) if value != 0 => host_range(value, len, writes).unwrap_or(NOWHERE),
-                _ => 0,
-            },
+            _ => convert_one(process, arg, args, word)?,
         };
         word += arg.words();
         slot += 1;
     }
-    // SAFETY: every pointer among the arguments has been checked against the guest's window, or is one of `paths`.
-    let ret = unsafe {
-        if blocks {
-            raw::syscall_interruptible(nr, host, ctx.machine.cpu())
-        } else {
-            raw::syscall(nr, host)
-        }
-    };
-    Ok(Errno::check(ret)? as u32)
+    Ok(host)
 }
 
 /// One line under `-d policy` where it was the filter that refused a call.

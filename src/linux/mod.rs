@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod call;
 pub mod dir;
+pub mod direct;
 pub mod errno;
 pub mod exec;
 pub mod fs;

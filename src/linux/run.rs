@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::call::{SyscallContext, SyscallResult, syscall};
+use super::direct;
 use super::errno::{ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
 use super::proc_others;
 use super::process::Process;
@@ -14,7 +15,7 @@ use super::signal::set::SigSet;
 use super::signal::siginfo::{self, GuestSigInfo};
 use super::task::Task;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
-use crate::diag::log::Items;
+use crate::diag::log::{Items, enabled};
 use crate::diag::stats::stats;
 use crate::exec::machine::{Event, Machine};
 use crate::exec::signals;
@@ -37,8 +38,12 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: su
     task.seccomp = seccomp;
     process.add_thread(&task);
     signals::set_signal_sink(super::signal::queue::sink);
-    deliver::adopt(&task);
-    tracee::begin_program(&mut task, process);
+    deliver::adopt(&task, process);
+    if enabled(Items::STRACE | Items::POLICY) {
+        direct::turn_off();
+    }
+    direct::begin();
+    tracee::begin_program(&mut *machine, &task, process);
     attach(&mut *machine);
     let status = run_thread(process, &mut *machine, &mut task);
     super::thread::exit_first_thread(status)
@@ -78,12 +83,12 @@ pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &m
                 addr,
                 write,
             } => {
-                task.orig_r0 = u32::MAX;
+                machine.cpu().orig_r0 = u32::MAX;
                 let info = deliver::fault_info(task, signo, code, addr, write);
                 deliver::force(machine, task, process, &info);
             }
             Event::Undefined => {
-                task.orig_r0 = u32::MAX;
+                machine.cpu().orig_r0 = u32::MAX;
                 let info = deliver::undefined_info(task, machine.cpu());
                 if info.signo() == libc::SIGILL {
                     log_undefined(machine.cpu());
@@ -91,11 +96,17 @@ pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &m
                 deliver::force(machine, task, process, &info);
             }
             Event::Breakpoint => {
-                task.orig_r0 = u32::MAX;
+                machine.cpu().orig_r0 = u32::MAX;
                 let info = GuestSigInfo::fault(libc::SIGTRAP, siginfo::TRAP_BRKPT, machine.cpu().r[15]);
                 deliver::force(machine, task, process, &info);
             }
-            Event::Interrupted => task.orig_r0 = u32::MAX,
+            Event::Interrupted => machine.cpu().orig_r0 = u32::MAX,
+            Event::Served => {}
+            Event::Undone => {
+                let number = machine.cpu().r[7];
+                let undone = SyscallResult::Return(-ERESTARTSYS);
+                finish(process, machine, task, number, undone);
+            }
         }
     }
 }
@@ -111,7 +122,7 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         return None;
     }
     let mut number = cpu.r[7];
-    task.orig_r0 = cpu.r[0];
+    cpu.orig_r0 = cpu.r[0];
     stats().syscalls.add(1);
     let traced = tracee::wants_syscalls(task);
     if traced {
@@ -143,7 +154,21 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         process,
     };
     let result = syscall(&mut ctx, number, args);
-    if traced || task.trace.interrupted().load(Ordering::Relaxed) != 0 {
+    if traced {
+        return serve_traced(process, machine, task, number, result);
+    }
+    finish(process, machine, task, number, result)
+}
+
+/// The end of a call that no tracer has seen begin. `Some` when it was exit.
+fn finish(
+    process: &'static Process,
+    machine: &mut dyn Machine,
+    task: &mut Task,
+    number: u32,
+    result: SyscallResult,
+) -> Option<i32> {
+    if task.trace.interrupted().load(Ordering::Relaxed) != 0 {
         return serve_traced(process, machine, task, number, result);
     }
     match result {
@@ -194,7 +219,7 @@ fn serve_traced(
     let cpu = machine.cpu();
     let mut restart = Restart::No;
     if cpu.r[15] == pc && cpu.r[0] as i32 == -error {
-        cpu.r[0] = task.orig_r0;
+        cpu.r[0] = cpu.orig_r0;
         deliver::rewind(cpu);
         restart = Restart::Rewound { error, pc: cpu.r[15] };
         task.resumes_at = (error == ERESTART_RESTARTBLOCK).then_some(cpu.r[15]);

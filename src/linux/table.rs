@@ -70,6 +70,12 @@ impl Arg {
     pub const fn words(self) -> usize {
         if matches!(self, Arg::Off64) { 2 } else { 1 }
     }
+
+    /// Whether the host takes it as it is or as an address, not as another path.
+    pub const fn is_path(self) -> bool {
+        use Arg::{LinkName, LinkPath, Name, NameAt, Path, PathAt};
+        matches!(self, Path | LinkPath | PathAt(_) | Name | LinkName | NameAt(_))
+    }
 }
 
 /// What runs a call.
@@ -109,6 +115,21 @@ pub struct Row {
     pub level: Level,
 }
 
+impl Row {
+    /// Whether the host makes the call with nothing but its arguments converted: then translated code need not be left for
+    /// it.
+    const fn is_direct(&self) -> bool {
+        let mut i = 0;
+        while i < self.args.len() {
+            if self.args[i].is_path() {
+                return false;
+            }
+            i += 1;
+        }
+        matches!(self.handler, Handler::Pass(_) | Handler::Block(_))
+    }
+}
+
 /// First number of the ARM-private calls (cacheflush, set_tls and their kin).
 pub const ARM_PRIVATE: u32 = 0x000f_0000;
 /// Numbers below this are indexed directly, and as many from [`ARM_PRIVATE`].
@@ -136,6 +157,25 @@ const fn index_arm() -> [u16; DIRECT + PRIVATE] {
         i += 1;
     }
     index
+}
+
+/// [`ARM_INDEX`] of the calls below [`DIRECT`] for which [`Row::is_direct`] holds.
+static ARM_DIRECT: [u16; DIRECT] = {
+    let mut index = [EMPTY; DIRECT];
+    let mut nr = 0;
+    while nr < DIRECT {
+        if ARM_INDEX[nr] != EMPTY && rows::ROWS[ARM_INDEX[nr] as usize].is_direct() {
+            index[nr] = ARM_INDEX[nr];
+        }
+        nr += 1;
+    }
+    index
+};
+
+/// The row of an ARM EABI number, if the host's call of the same meaning is all there is to it.
+#[inline]
+pub fn direct_arm(nr: u32) -> Option<&'static Row> {
+    rows::ROWS.get(usize::from(*ARM_DIRECT.get(nr as usize)?))
 }
 
 /// The row of an ARM EABI number.

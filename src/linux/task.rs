@@ -50,8 +50,6 @@ pub struct Task {
     /// Status given to exit(2), once it was called.
     pub exit_status: i32,
     pub personality: u32,
-    /// r0 as it was at the last system call, all ones behind a fault or interrupt: ORIG_r0 of a tracer's view.
-    pub orig_r0: u32,
     /// Where a call is that a tracer has interrupted and that goes on where it was: restart_syscall to the tracer.
     pub resumes_at: Option<u32>,
     /// What this thread shares with a tracer.
@@ -92,7 +90,6 @@ impl Task {
             host_mask: None,
             exit_status: 0,
             personality: PER_LINUX_32BIT,
-            orig_r0: u32::MAX,
             resumes_at: None,
             trace: Box::default(),
             seccomp: super::seccomp::State::default(),

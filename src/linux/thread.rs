@@ -170,7 +170,7 @@ fn set_up(start: &mut Start<'_>, machine: &mut dyn Machine, task: &mut Task) -> 
     if unshare != 0 && unsafe { libc::unshare(unshare as i32) } != 0 {
         return -Errno::last().0;
     }
-    deliver::adopt(task);
+    deliver::adopt(task, start.process);
     attach(machine);
     let tid = task.tid;
     if request.flags & flags::PARENT_SETTID != 0 {

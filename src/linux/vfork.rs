@@ -55,7 +55,7 @@ pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult 
     let pid = if request.flags & flags::VFORK != 0 {
         let pid = run_child(&mut child);
         // The child has used this thread's storage as its own.
-        deliver::adopt(ctx.task);
+        deliver::adopt(ctx.task, ctx.process);
         attach(ctx.machine);
         if request.flags & flags::FILES != 0
             && let Some(plan) = &child.task.exec_plan
@@ -118,7 +118,7 @@ extern "C" fn child_main(child: *mut c_void) -> ! {
     child.task.tid = unsafe { libc::gettid() };
     // SAFETY: run_thread wants a process that lives as long as the host process sees it: this child's life.
     let process: &'static Process = unsafe { &*ptr::from_ref(&child.process) };
-    deliver::adopt(&child.task);
+    deliver::adopt(&child.task, process);
     attach(&mut *child.machine);
     if child.request.flags & flags::PARENT_SETTID != 0 {
         let _ = guest::put(child.request.parent_tid, &child.task.tid);

@@ -73,7 +73,9 @@ impl Emitter<'_> {
                 self.spill_for(Flags::NZCV);
                 self.store_pc(inst.imm2 & !1, inst.aux);
                 self.asm.mov_ri(RAX, inst.imm);
-                self.jump_helper(Helper::ExitSvc);
+                let call = helper_disp(Helper::Svc);
+                dynasm!(self.asm.ops; .arch x64; call QWORD [rbp + call]);
+                self.link_jump(inst.imm2);
             }
             Op::Trap => {
                 self.spill_for(Flags::NZCV);

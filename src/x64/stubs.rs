@@ -37,6 +37,10 @@ pub enum ExitKind {
     Captured = 6,
     /// Alignment fault at `exit_addr`; r15 is the instruction's address.
     Align = 7,
+    /// A system call has been made on the way (`Helper::Svc`); r15 is behind the SVC.
+    Served = 8,
+    /// A system call has been left undone on the way, for a signal; r15 is behind the SVC.
+    Undone = 9,
 }
 
 /// Indices in `CpuState::helpers`: stubs that blocks jump to, and functions that they call.
@@ -47,8 +51,9 @@ pub enum Helper {
     ExitLink = 0,
     /// ecx: guest address.
     ExitLookup = 1,
-    /// eax: SVC immediate.
-    ExitSvc = 2,
+    /// Called, not jumped to: eax is the SVC immediate. Asks [`Helper::Direct`] to make the call, and returns if it has; else
+    /// leaves with the exit kind that it answers.
+    Svc = 2,
     /// eax: trap kind; edx: argument.
     ExitTrap = 3,
     ExitFpscr = 4,
@@ -72,6 +77,9 @@ pub enum Helper {
     VecOp = 13,
     /// No function: the table `softfp::ESTIMATES`.
     Estimates = 14,
+    /// `extern "sysv64" fn(&mut CpuState, imm: u32) -> u32`: 0 if the system call has been made and translated code goes
+    /// on, else an [`ExitKind`]. Null: every call leaves.
+    Direct = 15,
 }
 
 /// Displacement from the state pointer of entry `h` of the helper table.
@@ -109,7 +117,6 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     });
     for (h, kind) in [
         (Helper::ExitLink, ExitKind::Link),
-        (Helper::ExitSvc, ExitKind::Svc),
         (Helper::ExitFpscr, ExitKind::Fpscr),
     ] {
         s.jumps[h as usize] = a.pos();
@@ -201,6 +208,9 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     a.align_to(16);
     s.jumps[Helper::CallRustSaving as usize] = a.pos();
     call_rust(&mut a, true);
+    a.align_to(16);
+    s.jumps[Helper::Svc as usize] = a.pos();
+    svc(&mut a, restore);
 
     match a.ops.finalize() {
         Ok(bytes) => (bytes, s),
@@ -257,6 +267,11 @@ fn call_rust(a: &mut Asm, saving: bool) {
             a.mov_rm(*h, Mem::state(regs::reg_disp(r as u8)).into());
         }
     }
+    return_unless_pending(a);
+}
+
+/// The end of a stub that has called Rust.
+fn return_unless_pending(a: &mut Asm) {
     let quiet = a.new_label();
     dynasm!(a.ops; .arch x64
         ; cmp DWORD [rbp + PENDING], 0
@@ -267,4 +282,46 @@ fn call_rust(a: &mut Asm, saving: bool) {
     );
     a.bind(quiet);
     dynasm!(a.ops; .arch x64; ret);
+}
+
+/// [`Helper::Svc`]. What the C ABI preserves needs no loading: a call made on the way changes r0 only.
+fn svc(a: &mut Asm, restore: dynasmrt::DynamicLabel) {
+    const PRESERVED: [u8; 5] = [regs::RBX, 12, 13, 14, 15];
+    for (r, host) in PINNED.iter().enumerate() {
+        if let Some(h) = host {
+            a.store(Mem::state(regs::reg_disp(r as u8)), *h);
+        }
+    }
+    a.store(Mem::state(EXIT_ARG), RAX);
+    let direct = helper_disp(Helper::Direct);
+    let leave = a.new_label();
+    dynasm!(a.ops; .arch x64
+        ; mov esi, eax
+        ; mov rcx, QWORD [rbp + direct]
+        ; mov QWORD [rbp + JIT_SP], rsp
+        ; mov eax, ExitKind::Svc as i32
+        ; test rcx, rcx
+        ; jz =>leave
+        ; mov rsp, QWORD [rbp + HOST_SP]
+        ; sub rsp, 8
+        ; lea rdi, [rbp - STATE_BIAS as i32]
+        ; call rcx
+        ; test eax, eax
+        ; jnz =>leave
+        ; mov rsp, QWORD [rbp + JIT_SP]
+    );
+    for (r, host) in PINNED.iter().enumerate() {
+        if let Some(h) = host.filter(|h| !PRESERVED.contains(h)) {
+            a.mov_rm(h, Mem::state(regs::reg_disp(r as u8)).into());
+        }
+    }
+    return_unless_pending(a);
+    a.bind(leave);
+    dynasm!(a.ops; .arch x64
+        ; mov [rbp + EXIT_KIND], eax
+        // The return address is not the guest's.
+        ; add QWORD [rbp + JIT_SP], 8
+        ; stmxcsr [rbp + MXCSR]
+    );
+    a.jmp(restore);
 }

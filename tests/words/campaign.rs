@@ -349,7 +349,7 @@ fn run_once(machine: &mut dyn Machine) -> usize {
                 }
                 continue;
             }
-            Event::Syscall { .. } => 0,
+            Event::Syscall { .. } | Event::Served | Event::Undone => 0,
             Event::Undefined => {
                 assert!(aligned, "{event:x?} at {:#x}", cpu.r[15]);
                 1

@@ -66,9 +66,9 @@ pub fn begin(task: &Task, process: &Process) {
 }
 
 /// Before a program's first thread begins: whether the process was traced when it executed this program.
-pub fn begin_program(task: &mut Task, process: &Process) {
+pub fn begin_program(machine: &mut dyn Machine, task: &Task, process: &Process) {
     // start_thread clears all registers.
-    task.orig_r0 = 0;
+    machine.cpu().orig_r0 = 0;
     begin(task, process);
     // SAFETY: getauxval has no preconditions.
     if unsafe { libc::getauxval(libc::AT_FLAGS) } & AT_FLAGS_TRACED != 0 {
@@ -88,7 +88,7 @@ fn capture(machine: &mut dyn Machine, task: &Task) -> State {
     let mut regs = [0; 18];
     regs[..16].copy_from_slice(&cpu.r);
     regs[16] = cpu.cpsr();
-    regs[17] = task.orig_r0;
+    regs[17] = cpu.orig_r0;
     State {
         signal: 0,
         message: 0,
@@ -117,7 +117,7 @@ fn apply(machine: &mut dyn Machine, task: &mut Task, state: &State, kind: Kind) 
         }
         cpu.set_cpsr(state.regs[16]);
         cpu.r[15] &= if cpu.thumb == 1 { !1 } else { !3 };
-        task.orig_r0 = state.regs[17];
+        cpu.orig_r0 = state.regs[17];
     }
     if state.changed & CHANGED_VFP != 0 {
         machine.cpu().d = state.d;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::call::{SyscallContext, SyscallResult};
+use super::direct;
 use super::errno::{Errno, SysResult};
 use super::guest;
 use super::ptrace::tracee;
@@ -255,6 +256,7 @@ fn set_strict(ctx: &mut SyscallContext<'_>) -> SysResult {
     match ctx.task.seccomp.mode {
         Mode::Filter(_) => Err(Errno::EINVAL),
         _ => {
+            direct::turn_off();
             ctx.task.seccomp.mode = Mode::Strict;
             Ok(0)
         }
@@ -294,6 +296,7 @@ fn set_filter(ctx: &mut SyscallContext<'_>, flags: u32, fprog: u32) -> SysResult
         }
     }
     let filter = push(ctx.task.seccomp.mode.filter().cloned(), program).ok_or(Errno::ENOMEM)?;
+    direct::turn_off();
     ctx.task.seccomp.mode = Mode::Filter(Arc::new(filter));
     if flags & FLAG_TSYNC != 0 {
         let synced = synced();
@@ -385,6 +388,7 @@ pub fn adopt(fd: i32) -> Option<State> {
     // The descriptor was only for this.
     // SAFETY: `into_raw_fd` gives up the file, so nothing closes it twice.
     unsafe { libc::close(file.into_raw_fd()) };
+    direct::turn_off();
     Some(State {
         mode: chain.map_or(Mode::Off, Mode::Filter),
         round: 0,

@@ -19,6 +19,7 @@ use crate::cpu::model::Features;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::exec::machine::Machine;
 use crate::linux::call::{SyscallContext, SyscallResult};
+use crate::linux::direct;
 use crate::linux::errno::{ERESTARTNOINTR, ERESTARTSYS};
 use crate::linux::guest;
 use crate::linux::process::{self, Process};
@@ -406,7 +407,8 @@ pub fn close_mask(task: &mut Task) -> bool {
 }
 
 /// Makes this thread's signals go to `task`'s queue.
-pub fn adopt(task: &Task) {
+pub fn adopt(task: &Task, process: &'static Process) {
+    direct::set_process(Some(process));
     queue::set_current(&raw const *task.queue);
     block::set_current(&raw const *task.trace);
 }
@@ -419,6 +421,7 @@ pub fn disown() {
 
 /// The same, but a tracer may still look at what it was.
 pub fn disown_queue() {
+    direct::set_process(None);
     queue::set_current(std::ptr::null());
 }
 
