@@ -470,6 +470,13 @@ fn open(config: &Config, env: &[Vec<u8>]) -> Opened {
                 ),
                 cli::EXIT_CANNOT_RUN,
             ),
+            Kind::X86_64 if config.seccomp.is_some() => fail(
+                &format!(
+                    "{}: an x86-64 program, which a filter over ARM's calls cannot hold",
+                    guest.display()
+                ),
+                cli::EXIT_CANNOT_RUN,
+            ),
             Kind::X86_64 => execute_natively(config, &host, &argv, env),
             _ => {
                 return Opened {

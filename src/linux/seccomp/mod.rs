@@ -19,7 +19,8 @@ use super::ptrace::tracee;
 use super::signal::deliver;
 use super::signal::siginfo::GuestSigInfo;
 use crate::diag::log::Items;
-use bpf::{Data, Insn, MAX_INSNS, Program};
+use bpf::MAX_INSNS;
+pub use bpf::{Data, Insn, Program};
 use zerocopy::{FromBytes, IntoBytes};
 
 // include/uapi/linux/seccomp.h
@@ -334,12 +335,30 @@ pub fn hand_over(state: &State) -> Result<Option<i32>, Errno> {
         Mode::Filter(newest) => {
             let mut at = Some(newest);
             while let Some(f) = at {
-                words.extend((f.program.insns().len() as u32).to_le_bytes());
-                words.extend(f.program.insns().as_bytes());
+                write_to(&mut words, &f.program);
                 at = f.older.as_ref();
             }
         }
     }
+    let file = memory_file(&words)?;
+    let high = super::exec::inheritable(file.as_raw_fd())?;
+    Ok(Some(high))
+}
+
+/// A memory file with one filter, as `emu --reexec-seccomp` takes it: for who starts a guest under a filter from its first
+/// instruction.
+pub fn file_with(program: &Program) -> Result<std::fs::File, Errno> {
+    let mut words = Vec::new();
+    write_to(&mut words, program);
+    memory_file(&words)
+}
+
+fn write_to(words: &mut Vec<u8>, program: &Program) {
+    words.extend((program.insns().len() as u32).to_le_bytes());
+    words.extend(program.insns().as_bytes());
+}
+
+fn memory_file(words: &[u8]) -> Result<std::fs::File, Errno> {
     // SAFETY: a NUL-terminated name; the descriptor is new and ours.
     let mut file = unsafe {
         let fd = libc::memfd_create(c"seccomp".as_ptr(), 0);
@@ -348,9 +367,8 @@ pub fn hand_over(state: &State) -> Result<Option<i32>, Errno> {
         }
         std::fs::File::from_raw_fd(fd)
     };
-    file.write_all(&words).map_err(|_| Errno::ENOMEM)?;
-    let high = super::exec::inheritable(file.as_raw_fd())?;
-    Ok(Some(high))
+    file.write_all(words).map_err(|_| Errno::ENOMEM)?;
+    Ok(file)
 }
 
 /// Takes over what [`hand_over`] of the process before execve wrote. A file that is not that stops the start.
