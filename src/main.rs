@@ -10,7 +10,8 @@ use emu::confine::strict::ExecutableRange;
 use emu::confine::{namespaces, print};
 use emu::cpu::model::Model;
 use emu::diag::{log, memory, stats};
-use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures, family};
+use emu::exec::family::{self, HandedOver};
+use emu::exec::{self, ClockFunction, ExecConfig, HostFeatures};
 use emu::linux::process::{Image, Process, Settings};
 use emu::load::{self, Aslr, Bases, Kind, LoadConfig, LoadError, Problem};
 use emu::mem::{Space, SpaceConfig, WindowPlace};
@@ -42,6 +43,9 @@ fn main() {
         }
         Err(stop) => fail(&stop.text, stop.status),
     };
+    // At once: the letter is not to be there longer than it must.
+    let handed_over = config.family.map(|(store, letter)| HandedOver { store, letter });
+    let inherited = handed_over.and_then(|from| family::Inherited::take(from).ok());
     let mut items = config.log;
     items.set(log::Items::STRACE, config.strace);
     if let Some(fd) = config.log_fd {
@@ -80,7 +84,7 @@ fn main() {
             cli::EXIT_USAGE,
         ),
     };
-    run(config, entry, model, host, data_limit)
+    run(config, entry, model, host, data_limit, inherited)
 }
 
 /// Whether the kernel's registration for ARM programs has the C flag: set-id programs get their privileges, under `emu`.
@@ -212,6 +216,7 @@ fn run(
     model: &'static Model,
     host: HostFeatures,
     data_limit: Option<u64>,
+    inherited: Option<family::Inherited>,
 ) -> ! {
     let env = environment(&config);
     let program = match config.reexec.filter(|&fd| fd >= 0) {
@@ -266,11 +271,9 @@ fn run(
     };
     let (argv, envp) = (c_strings(&program.argv), c_strings(&env));
     let execfn = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
-    // Without its translations the program runs as well.
-    let store = config
-        .store
-        .and_then(|fd| family::Inherited::take(fd).ok())
-        .filter(|_| config.sharing);
+    // Who is confined must not reach what others execute; nor may who has fewer rights than this program.
+    let shares = config.sharing && config.strict.is_none() && !entry.secure;
+    let store = inherited.filter(|_| shares);
     let aslr = match store.as_ref().and_then(|store| Bases::unpack(store.note())) {
         _ if !config.aslr => Aslr::Off,
         Some(bases) => Aslr::As(bases),
@@ -328,8 +331,7 @@ fn run(
     };
     match store {
         Some(store) => store.join(),
-        // Who is confined must not reach what others execute.
-        None if config.sharing && config.strict.is_none() => family::allow(start.process.bases.pack()),
+        None if shares => family::allow(start.process.bases.pack()),
         None => {}
     }
     let image = Image {
@@ -349,6 +351,7 @@ fn run(
         reexec_args: Box::new(move |next| config.reexec_args(next, &linux::proc_limits::kept_limits())),
     }));
     let process = Process::new(settings, image, start.process.sigpage);
+    linux::path::open_sysroot(process);
     linux::run(process, machine, seccomp)
 }
 

@@ -84,9 +84,10 @@ fn a_window_elsewhere() {
 
 #[test]
 fn family() {
-    check_with(&["--share"], "family", &TARGETS);
-    check_with(&["--share", "--based"], "family", &TARGETS[..1]);
+    check_with(&[], "family", &TARGETS);
+    check_with(&["--based"], "family", &TARGETS[..1]);
     let apart = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .arg("--no-share")
         .arg(build("family", &TARGETS[0]))
         .arg("apart")
         .output()

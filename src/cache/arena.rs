@@ -171,7 +171,7 @@ fn map_twice(file: &OwnedFd, len: usize, at: Option<Place>, fixed: i32) -> io::R
     })
 }
 
-/// As [`map_twice`] of a new memory file, without a file: where RLIMIT_FSIZE allows none.
+/// As [`map_twice`] of a new memory file, without a file: where RLIMIT_FSIZE allows none, or no descriptor is left.
 fn map_anonymous_twice(len: usize, at: Option<Place>, fixed: i32) -> io::Result<Place> {
     let result = |p: *mut libc::c_void| {
         if p == libc::MAP_FAILED {
@@ -224,7 +224,9 @@ impl Arena {
                 memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
             let mapped = mapped.or_else(|error| match error.raw_os_error() {
                 // At a place of its own, where nothing needs to be kept.
-                Some(libc::EFBIG) if place.is_none() => map_anonymous_twice(len, None, 0),
+                Some(libc::EFBIG | libc::EMFILE | libc::ENFILE) if place.is_none() => {
+                    map_anonymous_twice(len, None, 0)
+                }
                 _ => Err(error),
             });
             match mapped {
@@ -251,10 +253,12 @@ impl Arena {
         let len = self.place.len as usize;
         match memory_file(len) {
             Ok(file) => self.adopt(&file),
-            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
-                map_anonymous_twice(len, Some(self.place), libc::MAP_FIXED).map(|_| ())
-            }
-            Err(error) => Err(error),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EFBIG | libc::EMFILE | libc::ENFILE) => {
+                    map_anonymous_twice(len, Some(self.place), libc::MAP_FIXED).map(|_| ())
+                }
+                _ => Err(error),
+            },
         }
     }
 

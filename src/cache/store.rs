@@ -6,15 +6,19 @@
 //! they are in memory as they were. So nothing is ever taken back, and there is no lock: an entry is complete before its
 //! index slot names it, and what a killed process left half-written no slot names.
 //!
-//! Who can write here decides what the others execute. The file has no name, and only processes that executed each
-//! other have it; one that changes its credentials leaves (`exec::family`).
+//! Who can write here must not decide what the others execute, and a guest may get at the file. So an entry carries a
+//! code (SipHash-2-4, 128 bits) over all of it under the family's [`Secret`], is copied before it is looked at, and is
+//! not there if the code is wrong. The file's size is sealed. Who drops rights leaves (`exec::family`).
 
 use super::arena::set_size;
 use crate::x64::code::{Code, Exit, FpRow};
+use siphasher::sip128::{Hasher128, SipHasher24};
 use std::cell::RefCell;
+use std::hash::Hasher;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -31,14 +35,71 @@ const ENTRIES: usize = INDEX + 8 * SLOTS;
 const ALIGN: usize = 8;
 /// Longest entry; blocks are far shorter.
 const LONGEST: usize = 64 << 10;
+/// Bytes of an entry's code.
+const CODE: usize = 16;
+
+/// Seals of a store's file: its size stays, or a mapping of it could end in SIGBUS.
+const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+
+/// F_SEAL_EXEC, which MFD_NOEXEC_SEAL sets.
+const NOEXEC_SEAL: i32 = 0x20;
+
+/// What those of a family know and others do not: the key of the code that each entry carries.
+#[derive(Debug)]
+pub struct Secret(Box<[u8; 16]>);
+
+impl Secret {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The host's error when it has no random bytes.
+    pub fn random() -> io::Result<Secret> {
+        let mut bytes = Box::new([0; 16]);
+        // SAFETY: the buffer has that length.
+        let n = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        match n {
+            16 => Ok(Secret(bytes)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// One that another process made.
+    pub fn from_bytes(bytes: &[u8; 16]) -> Secret {
+        Secret(Box::new(*bytes))
+    }
+
+    /// To hand it to another process.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The code of an entry's `bytes`.
+    fn code(&self, bytes: &[u8]) -> [u8; 16] {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(bytes);
+        hasher.finish128().as_bytes()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(&mut *self.0);
+    }
+}
+
+/// Overwrites what is not to stay in memory.
+pub fn wipe(bytes: &mut [u8]) {
+    for byte in bytes {
+        // SAFETY: a valid byte; the write happens although nobody reads it.
+        unsafe { ptr::write_volatile(byte, 0) };
+    }
+}
 
 /// The first words of the file.
 #[repr(C)]
 struct Head {
     /// Bytes of the file that are taken; may run beyond its end.
     used: AtomicU64,
-    /// What the family agrees on besides (see [`Store::note`]).
-    note: AtomicU64,
 }
 
 /// What an entry is found by.
@@ -67,6 +128,8 @@ impl Key {
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy)]
 #[repr(C)]
 struct Entry {
+    /// The code over everything behind it.
+    code_of_rest: [u8; CODE],
     location: u64,
     settings: u64,
     head: u64,
@@ -97,6 +160,9 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Store {
     base: *mut u8,
+    secret: Secret,
+    /// Device and inode of the file.
+    identity: (u64, u64),
     /// An entry on its way in or out.
     scratch: RefCell<Vec<u8>>,
 }
@@ -124,9 +190,8 @@ impl Store {
             // SAFETY: `fd` was just opened and has no other owner.
             let file = unsafe { OwnedFd::from_raw_fd(fd) };
             set_size(&file, SIZE)?;
-            let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
             // SAFETY: fcntl on an open descriptor.
-            return match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+            return match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } {
                 0 => Ok(file),
                 _ => Err(io::Error::last_os_error()),
             };
@@ -134,20 +199,22 @@ impl Store {
         Err(last)
     }
 
-    /// Maps the store in `file`.
+    /// Maps the store in `file`, whose entries are made under `secret`.
     ///
     /// # Errors
     /// The host's error; `InvalidData` when the file is no store.
-    pub fn map(file: &OwnedFd) -> io::Result<Store> {
-        // SAFETY: stat is plain integers, and a valid destination.
-        let size = unsafe {
+    pub fn map(file: &OwnedFd, secret: Secret) -> io::Result<Store> {
+        let fd = file.as_raw_fd();
+        // SAFETY: stat is plain integers, and a valid destination; of a descriptor that is no memory file F_GET_SEALS is
+        // an error.
+        let (stat, seals) = unsafe {
             let mut stat: libc::stat = std::mem::zeroed();
-            if libc::fstat(file.as_raw_fd(), &mut stat) != 0 {
+            if libc::fstat(fd, &mut stat) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            stat.st_size
+            (stat, libc::fcntl(fd, libc::F_GET_SEALS))
         };
-        if size != SIZE as libc::off_t {
+        if stat.st_size != SIZE as libc::off_t || seals != SEALS && seals != SEALS | NOEXEC_SEAL {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let (prot, flags) = (
@@ -155,12 +222,14 @@ impl Store {
             libc::MAP_SHARED | libc::MAP_NORESERVE,
         );
         // SAFETY: a new mapping, where the kernel likes.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, prot, flags, file.as_raw_fd(), 0) };
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, prot, flags, fd, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
         Ok(Store {
             base: base.cast(),
+            secret,
+            identity: (stat.st_dev, stat.st_ino),
             scratch: RefCell::default(),
         })
     }
@@ -175,13 +244,18 @@ impl Store {
         unsafe { &*self.base.add(INDEX + 8 * (index % SLOTS)).cast::<AtomicU64>() }
     }
 
-    /// A word that the first of the family leaves for the others; 0 if it has not.
-    pub fn note(&self) -> u64 {
-        self.head().note.load(Ordering::Relaxed)
+    pub fn secret(&self) -> &Secret {
+        &self.secret
     }
 
-    pub fn set_note(&self, note: u64) {
-        self.head().note.store(note, Ordering::Relaxed);
+    /// Device and inode of the file.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Nothing more can be put in.
+    pub fn is_full(&self) -> bool {
+        self.head().used.load(Ordering::Relaxed) > (SIZE - ENTRIES - LONGEST) as u64
     }
 
     /// Appends to `out` the `len` bytes at `offset`, if they lie among the entries.
@@ -198,17 +272,18 @@ impl Store {
         Some(())
     }
 
-    /// The entry at `offset`, if it is one of `key`'s.
-    fn read(&self, offset: usize, key: Key, bytes: &mut Vec<u8>) -> Option<Entry> {
+    /// The entry at `offset` and the bytes behind its fixed part, if it is one of `key`'s and one of ours made it. Others
+    /// may write to the store meanwhile: what is looked at is a copy, all of which the code covers.
+    fn read<'a>(&self, offset: usize, key: Key, bytes: &'a mut Vec<u8>) -> Option<(Entry, &'a [u8])> {
         bytes.clear();
         self.copy_out(offset, size_of::<Entry>(), bytes)?;
         let entry = Entry::read_from_bytes(bytes).ok()?;
         if entry.key() != key {
             return None;
         }
-        bytes.clear();
         self.copy_out(offset + size_of::<Entry>(), entry.len()?, bytes)?;
-        Some(entry)
+        (self.secret.code(&bytes[CODE..]) == entry.code_of_rest)
+            .then_some((entry, &bytes[size_of::<Entry>()..]))
     }
 
     /// What was put in with `key` where `same` says of all its pieces that the guest's memory holds these bytes.
@@ -223,8 +298,8 @@ impl Store {
             if (slot >> 32) as u32 != tag {
                 continue;
             }
-            if let Some(entry) = self.read(slot as u32 as usize * ALIGN, key, &mut bytes)
-                && let Some(kept) = entry.unpack(&bytes, &mut same)
+            if let Some((entry, rest)) = self.read(slot as u32 as usize * ALIGN, key, &mut bytes)
+                && let Some(kept) = entry.unpack(rest, &mut same)
             {
                 return Some(kept);
             }
@@ -247,6 +322,7 @@ impl Store {
             return;
         };
         let entry = Entry {
+            code_of_rest: [0; CODE],
             location: key.location,
             settings: key.settings,
             head: key.head.into(),
@@ -281,13 +357,18 @@ impl Store {
         bytes.extend_from_slice(guest);
         bytes.extend_from_slice(rows);
         bytes.extend_from_slice(&code.bytes);
+        let code = self.secret.code(&bytes[CODE..]);
+        bytes[..CODE].copy_from_slice(&code);
         let room = bytes.len().next_multiple_of(ALIGN);
-        let offset = ENTRIES + self.head().used.fetch_add(room as u64, Ordering::Relaxed) as usize;
-        if offset + room > SIZE {
-            // Taken back, lest many such run over.
-            self.head().used.fetch_sub(room as u64, Ordering::Relaxed);
+        if self.is_full() {
             return;
         }
+        let used = self.head().used.fetch_add(room as u64, Ordering::Relaxed);
+        // Whatever a guest has written there.
+        if used > (SIZE - ENTRIES - room) as u64 {
+            return;
+        }
+        let offset = ENTRIES + used as usize;
         // SAFETY: the range lies in the mapping and is ours alone: each `fetch_add` gave out another one.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), bytes.len()) };
         let (first, tag) = key.hash();
@@ -401,6 +482,14 @@ mod tests {
         }
     }
 
+    fn secret() -> Secret {
+        Secret::from_bytes(&[7; 16])
+    }
+
+    fn map(file: &OwnedFd) -> Store {
+        Store::map(file, secret()).unwrap()
+    }
+
     fn put(store: &Store, key: Key, byte: u8) {
         let guest = [byte, 2, 3, 4, 5, 6];
         let made = (&code(byte), &[0x8000..0x8010, 0x9000..0x9004][..]);
@@ -410,9 +499,7 @@ mod tests {
     #[test]
     fn what_one_mapping_puts_in_another_finds() {
         let file = Store::create().unwrap();
-        let (one, other) = (Store::map(&file).unwrap(), Store::map(&file).unwrap());
-        one.set_note(5);
-        assert_eq!(other.note(), 5);
+        let (one, other) = (map(&file), map(&file));
         assert!(other.get(KEY, |_, _| true).is_none());
         put(&one, KEY, 1);
         let mut asked = Vec::new();
@@ -457,7 +544,7 @@ mod tests {
     #[test]
     fn of_several_at_one_address_the_one_that_is_in_memory() {
         let file = Store::create().unwrap();
-        let store = Store::map(&file).unwrap();
+        let store = map(&file);
         for byte in 1..=3 {
             put(&store, KEY, byte);
         }
@@ -469,7 +556,7 @@ mod tests {
     #[test]
     fn full_is_no_error() {
         let file = Store::create().unwrap();
-        let store = Store::map(&file).unwrap();
+        let store = map(&file);
         // More than REACH of one key.
         for byte in 0..=2 * REACH as u8 {
             put(&store, KEY, byte);
@@ -486,21 +573,126 @@ mod tests {
         assert!(store.get(last, |_, _| true).is_none());
     }
 
+    /// What another guest may have written instead: nothing of it is used, whichever byte it is.
     #[test]
     fn damage_is_not_found() {
         let file = Store::create().unwrap();
-        let store = Store::map(&file).unwrap();
+        let store = map(&file);
         put(&store, KEY, 1);
-        let words = (ENTRIES..ENTRIES + 256).step_by(4);
-        for at in words {
-            // SAFETY: within the mapping, aligned.
-            let word = unsafe { &*store.base.add(at).cast::<std::sync::atomic::AtomicU32>() };
-            let old = word.swap(0xffff_ff00, Ordering::Relaxed);
-            // Whatever it finds, it ends.
-            let _ = store.get(KEY, |_, _| true);
-            word.store(old, Ordering::Relaxed);
+        let used = store.head().used.load(Ordering::Relaxed) as usize;
+        let entry = size_of::<Entry>() + 2 * 16 + 2 * 8 + 16 + 6 + 3 + 40;
+        assert_eq!(used, entry.next_multiple_of(ALIGN));
+        for at in ENTRIES..ENTRIES + entry {
+            // SAFETY: within the mapping.
+            let byte = unsafe { &*store.base.add(at).cast::<std::sync::atomic::AtomicU8>() };
+            for flip in [1, 0x80, 0xff] {
+                byte.fetch_xor(flip, Ordering::Relaxed);
+                assert!(
+                    store.get(KEY, |_, _| panic!("not looked at")).is_none(),
+                    "byte {at}"
+                );
+                byte.fetch_xor(flip, Ordering::Relaxed);
+            }
         }
         assert!(store.get(KEY, |_, _| true).is_some());
-        assert!(Store::map(&OwnedFd::from(std::fs::File::open("/dev/null").unwrap())).is_err());
+    }
+
+    #[test]
+    fn what_was_made_under_another_secret_is_not_found() {
+        let file = Store::create().unwrap();
+        let forger = Store::map(&file, Secret::random().unwrap()).unwrap();
+        let store = map(&file);
+        put(&forger, KEY, 1);
+        assert!(forger.get(KEY, |_, _| true).is_some());
+        assert!(store.get(KEY, |_, _| true).is_none());
+        put(&store, KEY, 2);
+        assert_eq!(store.get(KEY, |_, _| true).unwrap().code.bytes, [2; 40]);
+    }
+
+    /// An index that leads anywhere, and a count of bytes that would wrap.
+    #[test]
+    fn nonsense_in_head_and_index_is_harmless() {
+        let file = Store::create().unwrap();
+        let store = map(&file);
+        put(&store, KEY, 1);
+        let (first, tag) = KEY.hash();
+        let good = store.slot(first).load(Ordering::Relaxed);
+        for offset in [
+            0,
+            1,
+            (ENTRIES / ALIGN) as u32 + 1,
+            (SIZE / ALIGN) as u32,
+            u32::MAX,
+        ] {
+            let word = u64::from(tag) << 32 | u64::from(offset);
+            store.slot(first).store(word, Ordering::Relaxed);
+            assert!(store.get(KEY, |_, _| true).is_none(), "{offset:#x}");
+        }
+        store.slot(first).store(good, Ordering::Relaxed);
+        for used in [
+            u64::MAX,
+            u64::MAX - ENTRIES as u64,
+            1 << 63,
+            (SIZE - ENTRIES) as u64 - 8,
+        ] {
+            store.head().used.store(used, Ordering::Relaxed);
+            put(&store, Key { settings: 3, ..KEY }, 1);
+            assert!(store.get(Key { settings: 3, ..KEY }, |_, _| true).is_none());
+        }
+        assert!(store.get(KEY, |_, _| true).is_some());
+    }
+
+    /// Files that a guest may have put in its place.
+    #[test]
+    fn only_a_sealed_memory_file_is_mapped() {
+        let memory = |seals: i32, size: usize| {
+            // SAFETY: a literal name; the descriptor is new.
+            let file = unsafe {
+                let fd = libc::memfd_create(
+                    c"translations".as_ptr(),
+                    libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+                );
+                OwnedFd::from_raw_fd(fd)
+            };
+            set_size(&file, size).unwrap();
+            // SAFETY: fcntl on an open descriptor.
+            assert_eq!(
+                unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) },
+                0
+            );
+            Store::map(&file, secret()).is_ok()
+        };
+        assert!(memory(SEALS, SIZE));
+        assert!(!memory(SEALS & !libc::F_SEAL_SHRINK, SIZE));
+        assert!(!memory(SEALS & !libc::F_SEAL_GROW, SIZE));
+        assert!(!memory(SEALS | libc::F_SEAL_WRITE, SIZE));
+        assert!(!memory(SEALS, SIZE - 4096) && !memory(0, SIZE));
+        let null = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        assert!(Store::map(&null, secret()).is_err());
+        let path = std::env::temp_dir().join(format!("store-{}", std::process::id()));
+        let plain = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap();
+        std::fs::remove_file(&path).unwrap();
+        plain.set_len(SIZE as u64).unwrap();
+        assert!(Store::map(&plain.into(), secret()).is_err());
+    }
+
+    /// The file keeps its size, so that no mapping of it ends in SIGBUS.
+    #[test]
+    fn it_cannot_be_truncated() {
+        let file = Store::create().unwrap();
+        for size in [0, SIZE / 2, 2 * SIZE] {
+            // SAFETY: touches no memory of ours.
+            assert_eq!(
+                unsafe { libc::ftruncate(file.as_raw_fd(), size as libc::off_t) },
+                -1
+            );
+        }
+        put(&map(&file), KEY, 1);
+        assert!(map(&file).get(KEY, |_, _| true).is_some());
     }
 }

@@ -87,9 +87,9 @@ struct Options {
     print_policy: bool,
     #[command(flatten)]
     confinement: confine::ConfinementOptions,
-    /// Share translations, and addresses of libraries, between trusted programs that execute each other
+    /// Share no translations, and no addresses of libraries, with programs that the guest executes
     #[arg(long)]
-    share: bool,
+    no_share: bool,
     /// Internal: this process replaces one that ran under emu; the program is open as FD, -1 for none
     #[arg(long, hide = true, value_name = "FD", allow_hyphen_values = true)]
     reexec: Option<i32>,
@@ -111,9 +111,9 @@ struct Options {
     /// Internal: the log is open as FD
     #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
     reexec_log: Option<i32>,
-    /// Internal: the translations that the family shares are in FD
-    #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
-    reexec_store: Option<i32>,
+    /// Internal: the translations that the family shares are in the first FD, what belongs to them is read from the second
+    #[arg(long, hide = true, value_name = "FD,FD", requires = "reexec", value_parser = two_descriptors)]
+    reexec_family: Option<(i32, i32)>,
     /// The program and its arguments, handed to the guest as they are
     #[arg(
         value_name = "PROGRAM [ARGS...]",
@@ -122,6 +122,14 @@ struct Options {
         num_args = 1..
     )]
     command: Vec<OsString>,
+}
+
+/// Two descriptors with a comma between.
+fn two_descriptors(text: &str) -> Result<(i32, i32), String> {
+    let number = |text: &str| text.parse().ok().filter(|&fd: &i32| fd >= 0);
+    text.split_once(',')
+        .and_then(|(a, b)| Some((number(a)?, number(b)?)))
+        .ok_or_else(|| "want two descriptors".to_string())
 }
 
 /// One edit of the guest's environment, in command line order.
@@ -175,8 +183,8 @@ pub struct Config {
     pub limits: Vec<u64>,
     /// With it: the descriptor of the guest's system call filters, if it has any.
     pub seccomp: Option<i32>,
-    /// With it: the descriptor of the family's translations, if there are any (see `exec::family`).
-    pub store: Option<i32>,
+    /// With it: the descriptors of the family's translations and letter, if it has any (see `exec::family`).
+    pub family: Option<(i32, i32)>,
     pub program: OsString,
     /// argv[1..] of the guest.
     pub args: Vec<OsString>,
@@ -195,8 +203,9 @@ pub struct Handover<'a> {
     pub log: Option<i32>,
     /// The strict policy that the next program is under, if this one is.
     pub strict: Option<&'a confine::Inherited>,
-    /// Descriptor of the translations that the new process may share, if there are any (see `exec::family`).
-    pub store: Option<i32>,
+    /// Descriptors of translations that the new process may share, and of the letter about them, if there are any (see
+    /// `exec::family`).
+    pub family: Option<(i32, i32)>,
 }
 
 /// Parsing ended without a [`Config`].
@@ -269,11 +278,11 @@ impl Config {
             strict: options.reexec_strict,
             kept: Vec::new(),
             log_fd: options.reexec_log,
-            sharing: options.share,
+            sharing: !options.no_share,
             reexec: options.reexec,
             limits: options.reexec_limits,
             seccomp: options.reexec_seccomp,
-            store: options.reexec_store,
+            family: options.reexec_family,
             program,
             args: command.collect(),
         })
@@ -297,8 +306,8 @@ impl Config {
         if let Some(fd) = next.log {
             out.extend(["--reexec-log".into(), fd.to_string().into()]);
         }
-        if let Some(fd) = next.store {
-            out.extend(["--reexec-store".into(), fd.to_string().into()]);
+        if let Some((store, letter)) = next.family {
+            out.extend(["--reexec-family".into(), format!("{store},{letter}").into()]);
         }
         let mut option = |name: &str, value: Option<&OsStr>| {
             out.push(name.into());
@@ -331,7 +340,7 @@ impl Config {
             (self.based, "--based"),
             (!self.confined, "--unconfined"),
             (self.allow_setuid, "--allow-setuid"),
-            (self.sharing, "--share"),
+            (!self.sharing, "--no-share"),
         ];
         for (_, name) in flags.iter().filter(|f| f.0) {
             option(name, None);

@@ -48,7 +48,7 @@ fn all_options() {
         "--host-without",
         "avx2,gfni",
         "--unconfined",
-        "--share",
+        "--no-share",
         "p",
         "x",
     ];
@@ -61,7 +61,7 @@ fn all_options() {
         (c.cpu.as_str(), c.log),
         ("cortex-a8", Items::IN_ASM | Items::EXEC)
     );
-    assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined && c.sharing);
+    assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined && !c.sharing);
     assert_eq!(c.host_without, ["avx2", "gfni"]);
     assert_eq!(c.argv(), ["zero", "x"]);
     let host = [("B".into(), "old".into()), ("C".into(), "3".into())];
@@ -139,13 +139,13 @@ fn a_reexec_command_line_parses_to_the_same_options() {
             name: OsStr::new("/bin/-sh"),
             argv: &argv,
             seccomp: Some(6),
-            store: Some(7),
+            family: Some((7, 8)),
         };
         let args = c.reexec_args(&next, &[0, u64::MAX]);
         let again = Config::parse(args, &|_| None).unwrap();
         c.env.clear();
         c.reexec = Some(5);
-        c.store = Some(7);
+        c.family = Some((7, 8));
         c.limits = vec![0, u64::MAX];
         c.seccomp = Some(6);
         c.program = "/bin/-sh".into();

@@ -1,24 +1,29 @@
-//! The part of a process in what its family shares: see [`crate::cache::store`].
+//! The part of a process in what its family shares: see [`crate::cache::store`] and `docs/family.md`.
 //!
 //! A process founds a family when it first forks or executes a program; programs that one of the family executes are
-//! handed the descriptor. All of them have their libraries and position-independent programs at the founder's addresses
-//! (stack and heap stay random for each), or no translation would fit another process. Who changes its credentials is
-//! no longer of the family: what it could write, others with more rights would execute.
+//! handed the store's descriptor and, in a letter of its own, the secret. All of them have their libraries and
+//! position-independent programs at the founder's addresses (stack and heap stay random for each), or no translation
+//! would fit another process. Who gives up rights is no longer of the family: those that kept them trust what is there.
 
-use super::runtime;
+use super::runtime::{self, Runtime};
 use super::translate::Compiled;
-use crate::cache::store::{Kept, Key, Store};
+use crate::cache::store::{Kept, Key, Secret, Store, wipe};
 use crate::cpu::location::Location;
 use crate::lift::Seen;
 use crate::mem::{self, GuestAddr, Prot};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// The descriptor of the store; -1 without one.
 static FD: AtomicI32 = AtomicI32::new(-1);
-/// What this process would tell a family of its own (see [`allow`]); 0 if it may not have one.
+/// This process is of a family.
+static MEMBER: AtomicBool = AtomicBool::new(false);
+/// Device and inode of the store that this process has, or had.
+static IDENTITY: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+/// What the family agrees on (see [`allow`]); 0 where there is none and may be none.
 static NOTE: AtomicU64 = AtomicU64::new(0);
 
 /// Allows this process to found a family, whose programs are to be told `note` (not 0): how addresses were chosen.
@@ -31,58 +36,165 @@ pub fn private_fd() -> Option<i32> {
     Some(FD.load(Ordering::Relaxed)).filter(|&fd| fd >= 0)
 }
 
-/// A store that the process before execve left open at a descriptor.
+/// Whether a file of this device and inode is the store.
+pub fn is_store(device: u64, inode: u64) -> bool {
+    let [known_device, known_inode] = [0, 1].map(|i| IDENTITY[i].load(Ordering::Relaxed));
+    inode != 0 && (known_device, known_inode) == (device, inode)
+}
+
+/// What one of a family tells the program that it executes.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Letter {
+    secret: [u8; 16],
+    note: u64,
+    device: u64,
+    inode: u64,
+}
+
+/// Descriptors for the next program, open across execve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HandedOver {
+    pub store: i32,
+    /// A socket from which the letter is read. A socket, as nobody can open it anew under /proc/PID/fd.
+    pub letter: i32,
+}
+
+/// The store and the letter for a program that is to be executed, if this process is of a family; the letter is made
+/// here, the store's descriptor is this process's own. Both are close-on-exec still. For a table of descriptors that
+/// nobody shares.
+pub fn hand_over() -> Option<HandedOver> {
+    let store = private_fd().filter(|_| MEMBER.load(Ordering::Relaxed))?;
+    // In a table that threads do not share the number may be another file's.
+    if !descriptor_is_store(store) {
+        return None;
+    }
+    let mut ends = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: two descriptors are written.
+    if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: made just now, without another owner.
+    let [write, read] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut letter = Letter {
+        secret: runtime::get()?.secret()?,
+        note: NOTE.load(Ordering::Relaxed),
+        device: IDENTITY[0].load(Ordering::Relaxed),
+        inode: IDENTITY[1].load(Ordering::Relaxed),
+    };
+    let bytes = letter.as_mut_bytes();
+    // SAFETY: the bytes are valid for reads of their length.
+    let sent = unsafe {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        libc::send(write.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
+    };
+    wipe(bytes);
+    (sent == size_of::<Letter>() as isize).then(|| HandedOver {
+        store,
+        letter: read.into_raw_fd(),
+    })
+}
+
+fn descriptor_is_store(fd: i32) -> bool {
+    // SAFETY: stat is plain integers, and a valid destination.
+    let stat = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        if libc::fstat(fd, &mut stat) != 0 {
+            return false;
+        }
+        stat
+    };
+    is_store(stat.st_dev, stat.st_ino)
+}
+
+/// What the process before execve handed over.
 pub struct Inherited {
     file: OwnedFd,
     store: Store,
+    note: u64,
 }
 
 impl Inherited {
-    /// Takes descriptor `fd`, once, at start.
+    /// Takes both descriptors, once, at start, and closes that of the letter.
     ///
     /// # Errors
-    /// Where it is no store's.
-    pub fn take(fd: i32) -> io::Result<Inherited> {
-        // SAFETY: the process that executed us opened it at this number for us alone; another number only gives an error.
-        let file = unsafe {
-            if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) != 0 {
+    /// Where they are no store's and no letter's.
+    pub fn take(from: HandedOver) -> io::Result<Inherited> {
+        // SAFETY: the process that executed us opened them at these numbers for us alone; another number only gives errors.
+        let (file, socket) = unsafe {
+            if libc::fcntl(from.letter, libc::F_GETFD) < 0
+                || libc::fcntl(from.store, libc::F_SETFD, libc::FD_CLOEXEC) != 0
+            {
                 return Err(io::Error::last_os_error());
             }
-            OwnedFd::from_raw_fd(fd)
+            (
+                OwnedFd::from_raw_fd(from.store),
+                OwnedFd::from_raw_fd(from.letter),
+            )
         };
-        let store = Store::map(&file)?;
-        Ok(Inherited { file, store })
+        let mut letter = Letter::new_zeroed();
+        let bytes = letter.as_mut_bytes();
+        // SAFETY: the buffer is valid for writes of its length.
+        let n = unsafe {
+            let flags = libc::MSG_DONTWAIT;
+            libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), flags)
+        };
+        drop(socket);
+        if n != size_of::<Letter>() as isize {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let secret = Secret::from_bytes(&letter.secret);
+        wipe(&mut letter.secret);
+        let store = Store::map(&file, secret)?;
+        if store.identity() != (letter.device, letter.inode) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(Inherited {
+            file,
+            store,
+            note: letter.note,
+        })
     }
 
     /// What the founder said.
     pub fn note(&self) -> u64 {
-        self.store.note()
+        self.note
     }
 
     /// Uses it from now on. Execution has been started.
     pub fn join(self) {
         if let Some(runtime) = runtime::get() {
-            runtime.set_store(Some(self.store));
-            FD.store(self.file.into_raw_fd(), Ordering::Relaxed);
+            enter(runtime, self.file, self.store, self.note);
         }
     }
+}
+
+/// From now on this process is of the family that has this store.
+fn enter(runtime: &Runtime, file: OwnedFd, store: Store, note: u64) {
+    let (device, inode) = store.identity();
+    IDENTITY[0].store(device, Ordering::Relaxed);
+    IDENTITY[1].store(inode, Ordering::Relaxed);
+    runtime.set_store(Some(store));
+    // Before the note, which would let another thread found a second family.
+    FD.store(file.into_raw_fd(), Ordering::Release);
+    NOTE.store(note, Ordering::Release);
+    MEMBER.store(true, Ordering::Relaxed);
 }
 
 /// Founds a family if there is none and this process may: to be called before a fork or execve. `lowest_fd` is the least
 /// number for its descriptor; where the limits allow none, there is no family.
 pub fn found(lowest_fd: i32) {
     // Of two threads that come here at once, one founds the family; where it cannot be, it is not tried again.
-    if private_fd().is_some() || NOTE.load(Ordering::Relaxed) == 0 {
+    if NOTE.load(Ordering::Acquire) == 0 || private_fd().is_some() {
         return;
     }
-    let note = NOTE.swap(0, Ordering::Relaxed);
+    let note = NOTE.swap(0, Ordering::AcqRel);
     let Some(runtime) = runtime::get().filter(|runtime| note != 0 && runtime.shares()) else {
         return;
     };
     if let Ok((file, store)) = make(lowest_fd) {
-        store.set_note(note);
-        runtime.set_store(Some(store));
-        FD.store(file.into_raw_fd(), Ordering::Relaxed);
+        enter(runtime, file, store, note);
     }
 }
 
@@ -96,23 +208,28 @@ fn make(lowest_fd: i32) -> io::Result<(OwnedFd, Store)> {
     }
     // SAFETY: made just now, without another owner.
     let file = unsafe { OwnedFd::from_raw_fd(high) };
-    let store = Store::map(&file)?;
+    let store = Store::map(&file, Secret::random()?)?;
     Ok((file, store))
 }
 
-/// Leaves the family for good, before the credentials change. Programs executed later have addresses of their own, and
-/// may found another.
-pub fn leave() {
+/// Leaves the family for good, before rights are given up: the secret is forgotten. Programs executed later have
+/// addresses of their own, and may found another. The descriptor stays, hidden, where a process with other rights may
+/// use the table that it is in (`shared_table`), and is closed elsewhere.
+pub fn leave(shared_table: bool) {
     NOTE.store(0, Ordering::Relaxed);
-    let fd = FD.swap(-1, Ordering::Relaxed);
-    if fd < 0 {
+    if !MEMBER.swap(false, Ordering::Relaxed) {
         return;
     }
     if let Some(runtime) = runtime::get() {
         runtime.set_store(None);
     }
-    // SAFETY: ours alone, and no longer known to anyone.
-    unsafe { libc::close(fd) };
+    if !shared_table {
+        let fd = FD.swap(-1, Ordering::Relaxed);
+        if descriptor_is_store(fd) {
+            // SAFETY: ours alone, and no longer known to anyone.
+            unsafe { libc::close(fd) };
+        }
+    }
 }
 
 /// The guest's memory as translations are compared with it.

@@ -284,7 +284,7 @@ impl Runtime {
             let request = Request {
                 soft,
                 hash,
-                record: store.is_some(),
+                record: store.as_ref().is_some_and(|store| !store.is_full()),
                 // Read after the translation has begun: what changes later is noticed at its end.
                 changes: self.changes.load(Ordering::SeqCst),
                 read_page: &|page| self.read_page(page),
@@ -341,6 +341,14 @@ impl Runtime {
             read_page: &|_| (),
         };
         lock(&self.translator).compiler.settings(&request).is_some()
+    }
+
+    /// The secret of the store, if there is one.
+    pub fn secret(&self) -> Option<[u8; 16]> {
+        lock(&self.translator)
+            .store
+            .as_ref()
+            .map(|store| *store.secret().bytes())
     }
 
     /// From now on translations are looked for in `store`, and kept there.

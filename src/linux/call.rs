@@ -12,7 +12,7 @@ use super::signal::deliver;
 use super::signal::siginfo::{GuestSigInfo, SEGV_MAPERR};
 use super::table::{self, Arg, Handler, Row};
 use super::task::Task;
-use super::{fs, guest, raw, seccomp, strace};
+use super::{guest, own_fds, raw, seccomp, strace};
 
 /// What a handler works on: the thread that made the call.
 pub struct SyscallContext<'a> {
@@ -202,7 +202,7 @@ fn check_arguments(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Resu
 
 /// A descriptor argument as the host wants it; the emulator's own are none of the guest's.
 fn guest_fd(process: &Process, value: u32) -> Result<u64, Errno> {
-    if fs::is_hidden(process, value as i32) {
+    if own_fds::is_hidden(process, value as i32) {
         return Err(Errno::EBADF);
     }
     Ok(signed(value))
@@ -210,7 +210,7 @@ fn guest_fd(process: &Process, value: u32) -> Result<u64, Errno> {
 
 /// A pointer that the host kernel answers EFAULT to where it follows it: the guest's is outside the window, and the host
 /// decides whether something else is wrong first.
-const NOWHERE: u64 = 0xffff_8000_0000_0000;
+pub const NOWHERE: u64 = 0xffff_8000_0000_0000;
 
 fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
     let len = u32::try_from(len).map_err(|_| Errno::EFAULT)?;

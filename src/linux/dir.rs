@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{SyscallContext, host_blocking, signed};
 use super::errno::{Errno, SysResult};
-use super::{fs, guest};
+use super::{guest, own_fds};
 
 /// Largest record buffer of one host call.
 const CHUNK: u32 = 64 * 1024;
@@ -128,7 +128,7 @@ fn halve_positions(fd: u32, buf: &mut [u8]) {
 fn hide_own(ctx: &SyscallContext<'_>, fd: u32, buf: Vec<u8>) -> Vec<u8> {
     let is_own = |name: &[u8]| {
         let number = std::str::from_utf8(name).ok().and_then(|n| n.parse().ok());
-        number.is_some_and(|n| fs::is_hidden(ctx.process, n))
+        number.is_some_and(|n| own_fds::is_hidden(ctx.process, n))
     };
     let mut buf = buf;
     let mut found = false;

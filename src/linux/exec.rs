@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -16,10 +16,10 @@ use super::path::translate_bytes;
 use super::process::Process;
 use super::signal::set::SigSet;
 use super::signal::{deliver, host};
-use super::{guest, raw, seccomp};
+use super::{guest, own_fds, raw, seccomp};
 use crate::cli::Handover;
 use crate::diag::log::{self, Items, enabled};
-use crate::exec::family;
+use crate::exec::family::{self, HandedOver};
 use crate::load::{self, Kind, Problem};
 use crate::log_line;
 use crate::mem::{GuestAddr, space};
@@ -53,7 +53,7 @@ pub fn open_self(registered: bool, reexecuted: bool) {
 
 /// The program that the guest's execve left open at `fd`; to be called once, at start.
 pub fn take_program(fd: i32) -> File {
-    // SAFETY: `plan_arm` of the process that executed us opened it at this number for us alone.
+    // SAFETY: `Plan::hand_over` of the process that executed us opened it at this number for us alone.
     let file = unsafe { File::from_raw_fd(fd) };
     // SAFETY: as above; a number that is no descriptor only gives an error.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -106,13 +106,14 @@ pub fn found_family(process: &Process) {
     }
 }
 
-/// Before the process changes its credentials or namespaces: from then on those that executed it may have other rights.
+/// Before the process changes its credentials, its namespaces or what else its rights are: from then on those that
+/// executed it may have more.
 pub fn leave_family(process: &Process) {
     if process.borrows_memory {
         // The memory and the number of the descriptor are its parent's; it leaves both behind at execve.
         process.in_family.store(false, Ordering::Relaxed);
     } else {
-        family::leave();
+        family::leave(own_fds::are_shared());
     }
 }
 
@@ -126,12 +127,26 @@ pub struct Plan {
     strings: Vec<CString>,
     argv: Vec<usize>,
     argc: usize,
-    /// Descriptors that survive execve: the program's and the emulator's. Plain numbers, as a vfork child's table of
-    /// descriptors is not that of the parent who drops this.
-    inherited: Vec<i32>,
+    /// The program, where it runs under this emulator.
+    arm: Option<Arm>,
+    /// Those that become inheritable and stay this process's if execve fails: the emulator, the log, the store.
+    kept: Vec<i32>,
+    /// Those that were opened for the next program. Plain numbers, as a vfork child's table of descriptors is not that of
+    /// the parent who drops this.
+    opened: Vec<i32>,
     path: CString,
     dir: i32,
     flags: i32,
+}
+
+/// An ARM program that is to be executed.
+struct Arm {
+    /// Its descriptor.
+    program: i32,
+    /// The program as the guest knows it.
+    name: Vec<u8>,
+    argv: Vec<OsString>,
+    envp: Vec<Vec<u8>>,
 }
 
 /// execve(path, argv, envp).
@@ -161,11 +176,26 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
         // As Linux since 5.18.
         argv.push(Vec::new());
     }
-    let plan = prepare(ctx, dir, path, argv, envp, flags)?;
+    let _held = own_fds::hold(ctx.process);
+    let mut plan = if own_fds::are_shared() {
+        // What is opened in another process's table stays there. What can fail is tried in it; what is handed over is
+        // opened in one of our own.
+        prepare(ctx, dir, path.clone(), argv.clone(), envp.clone(), flags)?.close();
+        own_fds::unshare()?;
+        prepare(ctx, dir, path, argv, envp, flags)?
+    } else {
+        prepare(ctx, dir, path, argv, envp, flags)?
+    };
+    if let Some(arm) = &plan.arm
+        && let Err(errno) = fits(ctx, arm)
+    {
+        plan.close();
+        return Err(errno);
+    }
     // Kept in the task, not on this stack: see `Task::exec_plan`.
     ctx.task.exec_plan = Some(Box::new(plan));
     let result = go(ctx);
-    if let Some(plan) = ctx.task.exec_plan.take() {
+    if let Some(mut plan) = ctx.task.exec_plan.take() {
         plan.close();
     }
     result
@@ -210,7 +240,7 @@ fn prepare(
                 if by_kernel || private_fd().is_none() && REGISTERED.load(Ordering::Relaxed) {
                     return plan_native(dir, host_path, flags, argv, envp);
                 }
-                return plan_arm(ctx, file, &filename, argv, envp);
+                return Ok(plan_arm(ctx, file, &filename, argv, envp));
             }
             Kind::X86_64 if seccomp::active(&ctx.task.seccomp) => {
                 // Its calls have other numbers than those that the guest's filter knows.
@@ -347,7 +377,14 @@ fn open_program(dir: i32, name: &CStr, flags: i32) -> Result<File, Errno> {
     if name.is_empty() {
         return reopen(place);
     }
-    open(libc::O_RDONLY | follow).map(File::from)
+    match open(libc::O_RDONLY | follow) {
+        // The last free descriptor is taken.
+        Err(Errno(libc::EMFILE)) => {
+            drop(place);
+            open(libc::O_RDONLY | follow).map(File::from)
+        }
+        file => file.map(File::from),
+    }
 }
 
 /// A readable descriptor of its own for a file given by descriptor, which may be O_PATH or write-only.
@@ -379,49 +416,130 @@ fn check_program(process: &Process, file: &File) -> Result<(), Errno> {
     let Some(path) = program.interpreter.clone() else {
         return Ok(());
     };
-    let interpreter = open_program(libc::AT_FDCWD, &translate_bytes(process, path, true)?, 0)?;
+    let interpreter = match open_program(libc::AT_FDCWD, &translate_bytes(process, path, true)?, 0) {
+        // The kernel needs no descriptor for it: what is wrong with it the next emulator says.
+        Err(Errno(libc::EMFILE)) => return Ok(()),
+        interpreter => interpreter?,
+    };
     match load::plan(&interpreter) {
         Ok(_) => Ok(()),
         Err(_) => Err(Errno(libc::ELIBBAD)),
     }
 }
 
+/// What the kernel answers to the arguments with which this emulator is executed (fs/exec.c bprm_stack_limits), which
+/// are somewhat more than those of the program.
+fn fits(ctx: &SyscallContext<'_>, arm: &Arm) -> Result<(), Errno> {
+    /// More than the options of the emulator's take, but for what the user gave it.
+    const OPTIONS: usize = 8192;
+    let size = |len: usize| len + 1 + size_of::<usize>();
+    let block = |strings: &[usize]| strings.iter().map(|&len| size(len)).sum::<usize>();
+    let env: Vec<usize> = arm.envp.iter().map(Vec::len).collect();
+    let argv: Vec<usize> = arm.argv.iter().map(|s| s.len()).collect();
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a valid destination.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    let limit = (limit.rlim_cur / 4).clamp(MIN_BLOCK, MAX_BLOCK) as usize;
+    if block(&env) + block(&argv) + OPTIONS <= limit {
+        return Ok(());
+    }
+    let command = command(ctx, arm, &Descriptors::default());
+    let command: Vec<usize> = command.iter().map(|s| s.len()).collect();
+    if block(&env) + block(&command) + size("/dev/fd/2147483647".len()) > limit {
+        return Err(Errno::E2BIG);
+    }
+    Ok(())
+}
+
 impl Plan {
-    /// Closes the descriptors: where execve failed, or the table they are in is shared with a child that called it.
-    pub fn close(&self) {
-        close_all(&self.inherited);
+    /// Where execve failed: what was opened is closed, what is kept closes on exec again.
+    pub fn close(&mut self) {
+        for fd in self.opened.drain(..) {
+            // SAFETY: descriptors that were opened for the next program and that nothing else knows.
+            unsafe { libc::close(fd) };
+        }
+        for fd in self.kept.drain(..) {
+            set_inheritable(fd, false);
+        }
     }
 
-    fn new(argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> Result<Plan, Errno> {
-        let argc = argv.len();
-        let strings = argv
+    fn set_strings(&mut self, argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> Result<(), Errno> {
+        self.argc = argv.len();
+        self.strings = argv
             .into_iter()
             .chain(envp)
             .map(|s| CString::new(s).map_err(|_| Errno::EINVAL))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut pointers: Vec<usize> = strings.iter().map(|s| s.as_ptr() as usize).collect();
-        pointers.insert(argc, 0);
-        pointers.push(0);
-        Ok(Plan {
-            strings,
-            argv: pointers,
-            argc,
-            dir: libc::AT_FDCWD,
-            ..Plan::default()
-        })
+        self.argv = self.strings.iter().map(|s| s.as_ptr() as usize).collect();
+        self.argv.insert(self.argc, 0);
+        self.argv.push(0);
+        Ok(())
+    }
+
+    /// In a table of descriptors that nobody shares: what the next emulator needs is made to survive execve.
+    fn hand_over(&mut self, ctx: &SyscallContext<'_>) -> Result<(), Errno> {
+        let Some(mut arm) = self.arm.take() else {
+            return Ok(());
+        };
+        let emulator = private_fd().ok_or(Errno::ENOENT)?;
+        self.kept.push(emulator);
+        let mut fds = Descriptors {
+            seccomp: seccomp::hand_over(&ctx.task.seccomp)?,
+            ..Descriptors::default()
+        };
+        self.opened.extend(fds.seccomp);
+        if ctx.process.settings.strict.is_some() {
+            // The log's file has no name in the guest's root.
+            fds.log = log::private_fd();
+            self.kept.extend(fds.log);
+        }
+        if ctx.process.in_family.load(Ordering::Relaxed) {
+            fds.family = family::hand_over();
+        }
+        if let Some(HandedOver { store, letter }) = fds.family {
+            self.kept.push(store);
+            self.opened.push(letter);
+        }
+        for &fd in self.kept.iter().chain(&self.opened) {
+            set_inheritable(fd, true);
+        }
+        let command = command(ctx, &arm, &fds);
+        let envp = std::mem::take(&mut arm.envp);
+        self.set_strings(command.into_iter().map(OsStringExt::into_vec).collect(), envp)?;
+        (self.dir, self.flags) = (emulator, libc::AT_EMPTY_PATH);
+        Ok(())
     }
 }
 
-/// Duplicates a descriptor so that it outlives execve, above those that guests use.
-pub fn inheritable(fd: i32) -> Result<i32, Errno> {
-    // SAFETY: F_DUPFD on a number; the result is a new descriptor.
-    unsafe {
-        let mut copy = libc::fcntl(fd, libc::F_DUPFD, LOWEST_FD);
-        if copy < 0 {
-            copy = libc::fcntl(fd, libc::F_DUPFD, 3);
-        }
-        if copy < 0 { Err(Errno::last()) } else { Ok(copy) }
-    }
+/// Clears or sets a descriptor's flag to close on exec.
+fn set_inheritable(fd: i32, inheritable: bool) {
+    let flag = if inheritable { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: fcntl on a number.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, flag) };
+}
+
+/// What the next emulator is handed besides the program.
+#[derive(Default)]
+struct Descriptors {
+    seccomp: Option<i32>,
+    log: Option<i32>,
+    family: Option<HandedOver>,
+}
+
+/// The command line of the emulator that runs `arm`.
+fn command(ctx: &SyscallContext<'_>, arm: &Arm, fds: &Descriptors) -> Vec<OsString> {
+    (ctx.process.settings.reexec_args)(&Handover {
+        log: fds.log,
+        strict: ctx.process.settings.strict.as_ref(),
+        program: arm.program,
+        name: OsStr::from_bytes(&arm.name),
+        argv: &arm.argv,
+        seccomp: fds.seccomp,
+        family: fds.family.map(|f| (f.store, f.letter)),
+    })
 }
 
 fn plan_arm(
@@ -430,52 +548,18 @@ fn plan_arm(
     name: &[u8],
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
-) -> Result<Plan, Errno> {
+) -> Plan {
     found_family(ctx.process);
-    let emulator = inheritable(private_fd().ok_or(Errno::ENOENT)?)?;
-    let mut inherited = vec![emulator];
-    let program = inheritable(file.as_raw_fd()).inspect_err(|_| close_all(&inherited))?;
-    inherited.push(program);
-    let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
-    let seccomp = seccomp::hand_over(&ctx.task.seccomp).inspect_err(|_| close_all(&inherited))?;
-    inherited.extend(seccomp);
-    let log = match (&ctx.process.settings.strict, log::private_fd()) {
-        // The log's file has no name in the guest's root.
-        (Some(_), Some(fd)) => Some(inheritable(fd).inspect_err(|_| close_all(&inherited))?),
-        _ => None,
-    };
-    inherited.extend(log);
-    let store = match family::private_fd() {
-        Some(fd) if ctx.process.in_family.load(Ordering::Relaxed) => {
-            Some(inheritable(fd).inspect_err(|_| close_all(&inherited))?)
-        }
-        _ => None,
-    };
-    inherited.extend(store);
-    let handover = Handover {
-        log,
-        strict: ctx.process.settings.strict.as_ref(),
-        program,
-        name: OsStr::from_bytes(name),
-        argv: &argv,
-        seccomp,
-        store,
-    };
-    let command = (ctx.process.settings.reexec_args)(&handover);
-    let command = command.into_iter().map(OsStringExt::into_vec).collect();
-    let plan = Plan::new(command, envp).inspect_err(|_| close_all(&inherited))?;
-    Ok(Plan {
-        dir: emulator,
-        flags: libc::AT_EMPTY_PATH,
-        inherited,
-        ..plan
-    })
-}
-
-fn close_all(fds: &[i32]) {
-    for &fd in fds {
-        // SAFETY: descriptors that `inheritable` made and that nothing else knows.
-        unsafe { libc::close(fd) };
+    let program = file.into_raw_fd();
+    Plan {
+        arm: Some(Arm {
+            program,
+            name: name.to_vec(),
+            argv: argv.into_iter().map(OsString::from_vec).collect(),
+            envp,
+        }),
+        opened: vec![program],
+        ..Plan::default()
     }
 }
 
@@ -486,12 +570,14 @@ fn plan_native(
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
 ) -> Result<Plan, Errno> {
-    Ok(Plan {
+    let mut plan = Plan {
         dir,
         path,
         flags,
-        ..Plan::new(argv, envp)?
-    })
+        ..Plan::default()
+    };
+    plan.set_strings(argv, envp)?;
+    Ok(plan)
 }
 
 /// The point of no return. Comes back only with an error.
@@ -500,9 +586,16 @@ fn go(ctx: &mut SyscallContext<'_>) -> SysResult {
         deliver::attend(ctx.machine.cpu());
         return Err(Errno(ERESTARTSYS));
     }
-    let Some(plan) = &ctx.task.exec_plan else {
+    let Some(mut plan) = ctx.task.exec_plan.take() else {
         return Err(Errno::ENOENT);
     };
+    // From here on this thread's descriptors are its own: those that are handed over are nobody else's.
+    let ready = own_fds::unshare().and_then(|()| plan.hand_over(ctx));
+    let plan = ctx.task.exec_plan.insert(plan);
+    if let Err(errno) = ready {
+        deliver::attend(ctx.machine.cpu());
+        return Err(errno);
+    }
     let args = [
         plan.dir as i64 as u64,
         plan.path.as_ptr() as u64,

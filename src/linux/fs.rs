@@ -3,10 +3,9 @@
 use super::abi::open as oflags;
 use super::call::{SyscallContext, host, host_blocking, join, signed};
 use super::errno::{Errno, SysResult};
-use super::path::{is_sysroot_fd, translate_bytes};
-use super::process::Process;
-use super::{dir, exec, guest, proc};
-use crate::diag::log;
+use super::own_fds::is_hidden;
+use super::path::translate_bytes;
+use super::{dir, guest, proc};
 use crate::exec::family;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
@@ -41,33 +40,41 @@ fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: 
     let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into()];
     // SAFETY: `name` is a C string that lives over the call.
     let fd = unsafe { host_blocking(ctx, libc::SYS_openat, &args)? };
-    not_memory(fd as i32)
+    unless_ours(fd as i32)
 }
 
-/// The memory of a guest process has the emulator in it, its own and that of others: whatever name led to /proc/PID/mem,
-/// the new descriptor is closed again.
-fn not_memory(fd: i32) -> SysResult {
+/// What a guest may not open, whatever name led there: /proc/PID/mem, as the memory of a guest process has the emulator in
+/// it, its own and that of others; and the family's store. The new descriptor is closed again.
+fn unless_ours(fd: i32) -> SysResult {
     const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
-    // SAFETY: stat and statfs are plain integers, valid for the writes. Only file systems without a device of their own
-    // are looked at closely.
-    let is_proc = unsafe {
+    // SAFETY: stat is plain integers, valid for the write.
+    let stat = unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
+        if libc::fstat(fd, &mut stat) != 0 {
+            return Ok(fd as u32);
+        }
+        stat
+    };
+    // Only file systems without a device of their own are looked at closely.
+    if libc::major(stat.st_dev) != 0 || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Ok(fd as u32);
+    }
+    // SAFETY: statfs is plain integers, valid for the write.
+    let is_proc = unsafe {
         let mut system: libc::statfs = std::mem::zeroed();
-        libc::fstat(fd, &mut stat) == 0
-            && libc::major(stat.st_dev) == 0
-            && stat.st_mode & libc::S_IFMT == libc::S_IFREG
-            && libc::fstatfs(fd, &mut system) == 0
-            && system.f_type == PROC_SUPER_MAGIC
+        libc::fstatfs(fd, &mut system) == 0 && system.f_type == PROC_SUPER_MAGIC
     };
     let is_memory = is_proc
         && std::fs::read_link(format!("/proc/self/fd/{fd}"))
             .is_ok_and(|link| link.file_name().is_some_and(|name| name == "mem"));
-    if is_memory {
-        // SAFETY: the descriptor was made for the guest just now.
-        unsafe { libc::close(fd) };
-        return Err(Errno::EACCES);
-    }
-    Ok(fd as u32)
+    let errno = match (is_memory, family::is_store(stat.st_dev, stat.st_ino)) {
+        (true, _) => Errno::EACCES,
+        (_, true) => Errno::ENOENT,
+        _ => return Ok(fd as u32),
+    };
+    // SAFETY: the descriptor was made for the guest just now.
+    unsafe { libc::close(fd) };
+    Err(errno)
 }
 
 /// openat2: `struct open_how` is three 64-bit words in every ABI.
@@ -106,13 +113,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     ];
     // SAFETY: `name` and `how` live over the call.
     let fd = unsafe { host_blocking(ctx, libc::SYS_openat2, &args)? };
-    not_memory(fd as i32)
-}
-
-/// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.
-pub fn is_hidden(process: &Process, fd: i32) -> bool {
-    let own = [log::private_fd(), exec::private_fd(), family::private_fd()];
-    own.contains(&Some(fd)) || is_sysroot_fd(process, fd)
+    unless_ours(fd as i32)
 }
 
 pub fn close(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {

@@ -32,7 +32,7 @@ pub fn fcntl64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 pub fn fcntl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let (fd, cmd, arg) = (a[0], a[1], a[2]);
-    if super::fs::is_hidden(ctx.process, fd as i32) {
+    if super::own_fds::is_hidden(ctx.process, fd as i32) {
         return Err(Errno::EBADF);
     }
     let arg = match cmd {

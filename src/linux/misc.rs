@@ -42,6 +42,30 @@ pub fn setns(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     unsafe { host(libc::SYS_setns, &[signed(a[0]), a[1].into()]) }.map(|_| 0)
 }
 
+/// chroot(path).
+pub fn chroot(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx.process);
+    let path = path::translate(ctx.process, a[0], true, Purpose::Change)?;
+    // SAFETY: the name lives over the call.
+    unsafe { host(libc::SYS_chroot, &[path.as_arg()]) }.map(|_| 0)
+}
+
+/// pivot_root(new, old).
+pub fn pivot_root(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx.process);
+    let new = path::translate(ctx.process, a[0], true, Purpose::Change)?;
+    let old = path::translate(ctx.process, a[1], true, Purpose::Change)?;
+    // SAFETY: the names live over the call.
+    unsafe { host(libc::SYS_pivot_root, &[new.as_arg(), old.as_arg()]) }.map(|_| 0)
+}
+
+/// landlock_restrict_self(fd, flags).
+pub fn landlock_restrict_self(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    leave_family(ctx.process);
+    // SAFETY: no pointers.
+    unsafe { host(libc::SYS_landlock_restrict_self, &[signed(a[0]), a[1].into()]) }.map(|_| 0)
+}
+
 /// ustat: free blocks, free inodes, two names of six bytes; longs in between.
 pub fn ustat(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let mut out = [0u64; 4];

@@ -26,6 +26,7 @@ pub mod net;
 pub mod net_msg;
 pub mod net_opt;
 mod newer;
+pub mod own_fds;
 pub mod path;
 pub mod poll;
 pub mod poll_timer;

@@ -8,6 +8,8 @@ use super::call::{SyscallContext, host_blocking, signed};
 use super::errno::{Errno, SysResult};
 use super::fs_io::import_iov;
 use super::guest;
+use super::own_fds::is_hidden;
+use super::process::Process;
 
 /// Most messages of one sendmmsg or recvmmsg (UIO_MAXIOV).
 const VLEN_MAX: u32 = 1024;
@@ -30,7 +32,7 @@ struct Message {
 
 impl Message {
     /// `receive`: buffers are written, control data comes back.
-    fn import(guest: Msghdr, receive: bool) -> Result<Message, Errno> {
+    fn import(process: &Process, guest: Msghdr, receive: bool) -> Result<Message, Errno> {
         if guest.iovlen > 1024 {
             return Err(Errno::EMSGSIZE);
         }
@@ -59,7 +61,7 @@ impl Message {
                 control_len = control.len() * 8;
             } else {
                 let bytes = guest::get_vec(guest.control, guest.controllen as usize)?;
-                let converted = control_to_host(&bytes)?;
+                let converted = control_to_host(&bytes, |fd| is_hidden(process, fd))?;
                 control_len = converted.len();
                 control = vec![0; control_len.div_ceil(8)];
                 control.as_mut_bytes()[..control_len].copy_from_slice(&converted);
@@ -153,8 +155,8 @@ fn times_to_32(level: i32, kind: i32, data: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Guest control messages to the host's: longer headers, data aligned to 8.
-fn control_to_host(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
+/// Guest control messages to the host's: longer headers, data aligned to 8. Descriptors that the guest has not are EBADF.
+fn control_to_host(bytes: &[u8], is_hidden: impl Fn(i32) -> bool) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::with_capacity(bytes.len() * 2);
     let mut rest = bytes;
     while rest.len() >= HEADER {
@@ -164,6 +166,11 @@ fn control_to_host(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
             return Err(Errno::EINVAL);
         }
         let data = &rest[HEADER..len];
+        let is_rights = header.level == libc::SOL_SOCKET && header.kind == libc::SCM_RIGHTS;
+        let mut fds = data.chunks_exact(4).filter_map(|c| i32::read_from_bytes(c).ok());
+        if is_rights && fds.any(&is_hidden) {
+            return Err(Errno::EBADF);
+        }
         out.extend_from_slice(&((HOST_HEADER + data.len()) as u64).to_le_bytes());
         out.extend_from_slice(&header.level.to_le_bytes());
         out.extend_from_slice(&header.kind.to_le_bytes());
@@ -225,14 +232,14 @@ fn control_to_guest(bytes: &[u8], room: usize) -> (Vec<u8>, bool) {
 }
 
 pub fn sendmsg(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    let mut message = Message::import(guest::get(a[1])?, false)?;
+    let mut message = Message::import(ctx.process, guest::get(a[1])?, false)?;
     let header = &raw mut *message.link() as u64;
     // SAFETY: the message and all it points to live over the call.
     unsafe { host_blocking(ctx, libc::SYS_sendmsg, &[signed(a[0]), header, a[2].into()]) }.map(|n| n as u32)
 }
 
 pub fn recvmsg(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    let mut message = Message::import(guest::get(a[1])?, true)?;
+    let mut message = Message::import(ctx.process, guest::get(a[1])?, true)?;
     let header = &raw mut *message.link() as u64;
     // SAFETY: the message and all it points to live over the call.
     let n = unsafe { host_blocking(ctx, libc::SYS_recvmsg, &[signed(a[0]), header, a[2].into()])? };
@@ -247,11 +254,11 @@ struct Vector {
 }
 
 impl Vector {
-    fn import(addr: u32, count: u32, receive: bool) -> Result<Vector, Errno> {
+    fn import(process: &Process, addr: u32, count: u32, receive: bool) -> Result<Vector, Errno> {
         let headers: Vec<Mmsghdr> = guest::get_array(addr, count.min(VLEN_MAX) as usize)?;
         let mut messages = headers
             .iter()
-            .map(|h| Message::import(h.hdr, receive))
+            .map(|h| Message::import(process, h.hdr, receive))
             .collect::<Result<Vec<_>, _>>()?;
         let host = messages
             .iter_mut()
@@ -268,7 +275,7 @@ impl Vector {
 const MSG_LEN: u32 = size_of::<Msghdr>() as u32;
 
 pub fn sendmmsg(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    let mut v = Vector::import(a[1], a[2], false)?;
+    let mut v = Vector::import(ctx.process, a[1], a[2], false)?;
     let args = [
         signed(a[0]),
         v.host.as_mut_ptr() as u64,
@@ -288,7 +295,7 @@ pub fn sendmmsg(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 /// recvmmsg with the time limit in the host's form; the time left is stored there.
 fn receive_many(ctx: &mut SyscallContext<'_>, a: &[u32; 6], time: Option<&mut libc::timespec>) -> SysResult {
-    let mut v = Vector::import(a[1], a[2], true)?;
+    let mut v = Vector::import(ctx.process, a[1], a[2], true)?;
     let limit = time.map_or(0, |t| &raw mut *t as u64);
     let args = [
         signed(a[0]),
@@ -337,15 +344,19 @@ mod tests {
     #[test]
     fn rights_there_and_back() {
         let guest = words(&[20, 1, 1, 7, 8]);
-        let host = control_to_host(&guest).expect("well-formed");
+        let host = control_to_host(&guest, |fd| fd == 9).expect("well-formed");
         assert_eq!(host, words(&[24, 0, 1, 1, 7, 8]));
         let (back, cut) = control_to_guest(&host, 64);
-        assert_eq!((back, cut), (guest, false));
+        assert_eq!((back, cut), (guest.clone(), false));
+        assert_eq!(control_to_host(&guest, |fd| fd == 8), Err(Errno::EBADF));
     }
 
     #[test]
     fn a_length_beyond_the_buffer_is_einval() {
-        assert_eq!(control_to_host(&words(&[24, 1, 1, 7, 8])), Err(Errno::EINVAL));
+        assert_eq!(
+            control_to_host(&words(&[24, 1, 1, 7, 8]), |_| false),
+            Err(Errno::EINVAL)
+        );
     }
 
     #[test]

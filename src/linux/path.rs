@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, proc, proc_others};
+use super::{guest, own_fds, proc, proc_others};
 
 /// A path for the host kernel.
 pub enum HostPath {
@@ -48,6 +48,7 @@ pub fn translate(process: &Process, addr: u32, follow: bool, purpose: Purpose) -
         && process.settings.sysroot.is_some()
         && path.first() == Some(&b'/')
         && exists(&path)
+        && !own_fds::is_hidden_path(process, &path)
     {
         return Ok(HostPath::Owned(c_string(path)));
     }
@@ -62,6 +63,9 @@ fn exists(path: &[u8]) -> bool {
 /// A path to look at that has been read already.
 pub fn translate_bytes(process: &Process, mut path: Vec<u8>, follow: bool) -> Result<CString, Errno> {
     if path.first() == Some(&b'/') {
+        if own_fds::is_hidden_path(process, &path) {
+            return Err(Errno::ENOENT);
+        }
         if follow && proc::is_own(&path) == Some(b"exe") {
             path.clone_from(&process.image.exe);
         } else if follow && let Some(exe) = proc_others::link_target(&path) {
@@ -109,6 +113,11 @@ fn sysroot_fd(dir: &Path) -> Option<i32> {
 /// Whether a descriptor is the sysroot's own.
 pub fn is_sysroot_fd(process: &Process, fd: i32) -> bool {
     process.settings.sysroot.as_deref().and_then(sysroot_fd) == Some(fd)
+}
+
+/// Opens the sysroot, if there is one: before the guest runs, as a child that borrows the memory has a table of its own.
+pub fn open_sysroot(process: &Process) {
+    process.settings.sysroot.as_deref().and_then(sysroot_fd);
 }
 
 /// Where `path` (absolute) is under the sysroot, if it exists there. Symbolic links, absolute ones too, and ".." are

@@ -2,8 +2,9 @@
 
 use super::abi::net::{EpollEvent, SigsetArg};
 use super::abi::time::{Timespec32, Timespec64, Timeval32};
-use super::call::{SyscallContext, host, host_blocking, signed};
+use super::call::{NOWHERE, SyscallContext, SyscallResult, host, host_blocking, signed};
 use super::errno::{Errno, SysResult};
+use super::own_fds::is_hidden;
 use super::process::Process;
 use super::signal::calls::with_mask;
 use super::signal::set::SigSet;
@@ -13,6 +14,8 @@ use super::{guest, raw};
 const SIGSET_SIZE: u32 = 8;
 /// Most descriptors that select looks at: the kernel stops at the descriptor table's size.
 const MAX_SELECT: u32 = 1 << 16;
+/// Most descriptors of a poll that are looked at: the host refuses more than the limit on open files.
+const MAX_POLLED: u32 = 1 << 20;
 /// Bytes of the host's packed `struct epoll_event`.
 const HOST_EVENT: usize = size_of::<libc::epoll_event>();
 
@@ -72,13 +75,72 @@ fn ppoll_form(ctx: &mut SyscallContext<'_>, a: &[u32; 6], form: TimeForm) -> Sys
     let bytes = a[1].checked_mul(8).ok_or(Errno::EINVAL)?;
     let fds = guest::dst(a[0], bytes)?;
     let limit = pointer(&mut time);
+    let mut without_own = Polled::get(ctx.process, a[0], a[1]);
+    let fds = without_own
+        .as_mut()
+        .map_or(fds, |p| p.entries.as_mut_ptr() as u64);
     let result = masked(ctx, mask, |ctx, set| {
         let args = [fds, a[1].into(), limit, set, SIGSET_SIZE.into(), 0];
-        // SAFETY: a checked range of the guest's window; time limit and set live over the call.
+        // SAFETY: a checked range of the guest's window or entries of ours; time limit and set live over the call.
         unsafe { raw::syscall_interruptible(libc::SYS_ppoll, args, ctx.machine.cpu()) }
     });
     put_time(a[2], form, time);
+    if let (Some(polled), Ok(_)) = (without_own, result) {
+        polled.put()?;
+    }
     result.map(|n| n as u32)
+}
+
+/// A guest's pollfd array (descriptor; events and results of 16 bits each) in which there are descriptors of the emulator's.
+struct Polled {
+    addr: u32,
+    entries: Vec<[u32; 2]>,
+}
+
+impl Polled {
+    /// `None` where the guest's own array will do. In the copy the emulator's descriptors are numbers that no table has.
+    fn get(process: &Process, addr: u32, count: u32) -> Option<Polled> {
+        if count > MAX_POLLED {
+            return None;
+        }
+        let mut entries: Vec<[u32; 2]> = guest::get_array(addr, count as usize).ok()?;
+        let mut any = false;
+        for [fd, _] in &mut entries {
+            if is_hidden(process, *fd as i32) {
+                *fd = i32::MAX as u32;
+                any = true;
+            }
+        }
+        any.then_some(Polled { addr, entries })
+    }
+
+    /// The results to the guest.
+    fn put(&self) -> Result<(), Errno> {
+        for (entry, [_, words]) in (0..).zip(&self.entries) {
+            guest::put(self.addr + 8 * entry + 6, &((words >> 16) as u16))?;
+        }
+        Ok(())
+    }
+}
+
+/// poll(fds, count, milliseconds). Where the array is nowhere the host says what else is wrong first.
+pub fn poll(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SyscallResult {
+    poll_host(ctx, a).into()
+}
+
+fn poll_host(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let bytes = a[1].checked_mul(8).ok_or(Errno::EINVAL)?;
+    let fds = guest::dst(a[0], bytes).unwrap_or(NOWHERE);
+    let mut without_own = Polled::get(ctx.process, a[0], a[1]);
+    let fds = without_own
+        .as_mut()
+        .map_or(fds, |p| p.entries.as_mut_ptr() as u64);
+    // SAFETY: a checked range of the guest's window, or entries that live over the call.
+    let n = unsafe { host_blocking(ctx, libc::SYS_poll, &[fds, a[1].into(), signed(a[2])])? };
+    if let Some(polled) = without_own {
+        polled.put()?;
+    }
+    Ok(n as u32)
 }
 
 pub fn ppoll(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
@@ -164,7 +226,7 @@ fn select_sets(
     ];
     // The emulator's own descriptors lie beyond the table of a guest that has not so many: not looked at.
     for set in &mut sets {
-        set.retain(|fd| !super::fs::is_hidden(process, fd));
+        set.retain(|fd| !is_hidden(process, fd));
     }
     let [r, w, e] = &mut sets;
     let n = call([count.into(), r.as_arg(), w.as_arg(), e.as_arg()])?;

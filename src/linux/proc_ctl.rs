@@ -2,6 +2,7 @@
 
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
+use super::exec::leave_family;
 use super::{guest, seccomp};
 use crate::diag::log::Items;
 
@@ -23,6 +24,14 @@ enum Form {
     /// Refused, as on a kernel without it.
     Refused,
 }
+
+/// After one of these what the process executes may have fewer rights than its relatives.
+const GIVES_UP_RIGHTS: [i32; 4] = [
+    libc::PR_CAPBSET_DROP,
+    libc::PR_SET_SECUREBITS,
+    libc::PR_SET_NO_NEW_PRIVS,
+    libc::PR_CAP_AMBIENT,
+];
 
 fn form(operation: u32) -> Form {
     match operation {
@@ -76,6 +85,9 @@ pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         a[3].into(),
         a[4].into(),
     ];
+    if GIVES_UP_RIGHTS.contains(&(a[0] as i32)) {
+        leave_family(ctx.process);
+    }
     match form(a[0]) {
         Form::Values => args[1] = a[1].into(),
         Form::Pointer(size) => args[1] = guest::dst(a[1], size)?,

@@ -16,7 +16,7 @@ use super::signal::action::{Actions, SigAction};
 use super::signal::siginfo::GuestSigInfo;
 use super::signal::{deliver, host};
 use super::task::Task;
-use super::{exec, guest, libc_locks, raw, thread};
+use super::{exec, guest, libc_locks, own_fds, raw, thread};
 use crate::confine;
 use crate::cpu::model::Model;
 use crate::load::ProcessImage;
@@ -360,23 +360,21 @@ pub fn start_child(ctx: &mut SyscallContext<'_>, request: &CloneRequest) {
     tracee::begin(ctx.task, ctx.process);
 }
 
-/// Whether this process has (had) a parent or child that shares its descriptors but not its memory.
-static FILES_SHARED: AtomicBool = AtomicBool::new(false);
-
 /// A child with a copy of the memory.
 fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     let host_flags = request.flags & !flags::OURS;
     let plain = host_flags == 0 && request.exit_signal == libc::SIGCHLD as u32 && request.set_tid.is_empty();
     let process = ctx.process;
     if host_flags & flags::FILES != 0 {
-        FILES_SHARED.store(true, Ordering::Relaxed);
+        own_fds::note_shared();
     }
     // Before locks are taken: this may look at the guest's memory.
     let args = (!plain)
         .then(|| host_clone_args(request, host_flags))
         .transpose()?;
     exec::found_family(process);
-    ctx.machine.before_fork(!FILES_SHARED.load(Ordering::Relaxed));
+    let held = own_fds::hold(process);
+    ctx.machine.before_fork(!own_fds::are_shared());
     let mut threads = process.threads();
     let actions = process.actions.lock();
     let ret = if let Some(args) = args {
@@ -400,6 +398,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
         }
     };
     drop(actions);
+    drop(held);
     if ret != 0 {
         drop(threads);
         ctx.machine.after_fork_parent();
@@ -412,6 +411,9 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     threads.clear();
     drop(threads);
     tracer::forget();
+    if host_flags & flags::FILES == 0 {
+        own_fds::note_unshared();
+    }
     ctx.machine.after_fork_child();
     confine::after_fork();
     space().drop_unforked();

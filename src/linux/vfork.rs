@@ -7,16 +7,16 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
 use super::process::{CloneRequest, Process, flags, host_clone_args, start_child};
 use super::run::{attach, run_thread};
-use super::signal::action::Actions;
 use super::signal::deliver;
 use super::task::Task;
-use super::{exec, guest, thread};
+use super::{exec, guest, own_fds, thread};
 use crate::exec::machine::Machine;
 
 const STACK_SIZE: usize = 256 * 1024;
@@ -29,6 +29,8 @@ struct Child {
     request: CloneRequest,
     /// The child's pid once it is set up.
     pid: AtomicI32,
+    /// While the table of descriptors is copied; the child lets go of it, as its parent waits for long.
+    held: Option<MutexGuard<'static, ()>>,
 }
 
 impl Child {
@@ -44,6 +46,7 @@ impl Child {
             task,
             request: request.clone(),
             pid: AtomicI32::new(0),
+            held: None,
         })
     }
 }
@@ -51,34 +54,35 @@ impl Child {
 /// clone with CLONE_VM and without CLONE_THREAD. The host's signal mask is closed.
 pub fn spawn(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     exec::found_family(ctx.process);
+    if request.flags & flags::FILES != 0 {
+        own_fds::note_shared();
+    }
     let mut child = Box::new(Child::new(ctx, request)?);
     let pid = if request.flags & flags::VFORK != 0 {
-        let pid = run_child(&mut child);
+        let pid = run_child(ctx.process, &mut child);
         // The child has used this thread's storage as its own.
         deliver::adopt(ctx.task, ctx.process);
         attach(ctx.machine);
-        if request.flags & flags::FILES != 0
-            && let Some(plan) = &child.task.exec_plan
-        {
-            plan.close();
-        }
         pid?
     } else {
-        spawn_with_helper(&ctx.process.actions, child)?
+        spawn_with_helper(ctx.process, child)?
     };
     Ok(pid as u32)
 }
 
 /// Makes the child and waits in the kernel until it has called execve or is over.
-fn run_child(child: &mut Child) -> Result<i32, Errno> {
+fn run_child(parent: &Process, child: &mut Child) -> Result<i32, Errno> {
     let stack = Stack::take()?;
     let host_flags = child.request.flags & !flags::OURS | flags::VFORK;
     let mut args = host_clone_args(&child.request, host_flags)?;
     args[5] = stack.base as u64;
     args[6] = STACK_SIZE as u64;
+    child.held = own_fds::hold(parent);
     // SAFETY: the child starts on a stack of its own, in `child_main` with `child`, which outlives it: this thread
     // goes on only when the child no longer uses this memory.
     let ret = unsafe { clone3_on_stack(&args, child_main, ptr::from_mut(child).cast()) };
+    // Still there if there was no child.
+    child.held = None;
     Ok(Errno::check(ret)? as i32)
 }
 
@@ -114,6 +118,7 @@ unsafe fn clone3_on_stack(args: &[u64; 11], main: extern "C" fn(*mut c_void) -> 
 extern "C" fn child_main(child: *mut c_void) -> ! {
     // SAFETY: the parent keeps the child's state alive and does not look at it while this runs, `pid` excepted.
     let child = unsafe { &mut *child.cast::<Child>() };
+    child.held = None;
     // SAFETY: gettid has no preconditions.
     child.task.tid = unsafe { libc::gettid() };
     // SAFETY: run_thread wants a process that lives as long as the host process sees it: this child's life.
@@ -139,17 +144,20 @@ extern "C" fn child_main(child: *mut c_void) -> ! {
 /// What the helper thread is given.
 struct Helped {
     child: Box<Child>,
+    /// The one that the child is made by.
+    process: &'static Process,
     /// 1 once the thread that asked needs the box no more.
     seen: AtomicI32,
 }
 
 /// A host thread that makes the child, lends it its thread-local storage, and waits in the parent's stead.
-fn spawn_with_helper(actions: &Actions, child: Box<Child>) -> Result<i32, Errno> {
+fn spawn_with_helper(process: &'static Process, child: Box<Child>) -> Result<i32, Errno> {
     let helped = Box::into_raw(Box::new(Helped {
         child,
+        process,
         seen: AtomicI32::new(0),
     }));
-    if let Err(errno) = thread::create_host_thread(actions, helper_main, helped.cast()) {
+    if let Err(errno) = thread::create_host_thread(&process.actions, helper_main, helped.cast()) {
         // SAFETY: the thread does not exist, so the box is this function's again.
         drop(unsafe { Box::from_raw(helped) });
         return Err(errno);
@@ -176,7 +184,7 @@ extern "C" fn helper_main(helped: *mut c_void) -> *mut c_void {
     thread::close_mask();
     let helped = helped.cast::<Helped>();
     // SAFETY: the box is alive; only the atomics are shared with the thread that waits.
-    let made = unsafe { run_child(&mut (*helped).child) };
+    let made = unsafe { run_child((*helped).process, &mut (*helped).child) };
     // SAFETY: as above.
     let (pid, seen) = unsafe { (&(*helped).child.pid, &(*helped).seen) };
     if let Err(errno) = made {

@@ -7,13 +7,14 @@
 mod bpf;
 
 use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::{FromRawFd, IntoRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::call::{SyscallContext, SyscallResult};
 use super::direct;
 use super::errno::{Errno, SysResult};
+use super::exec::leave_family;
 use super::guest;
 use super::ptrace::tracee;
 use super::signal::deliver;
@@ -254,6 +255,7 @@ pub fn mode_number(ctx: &SyscallContext<'_>) -> u32 {
 }
 
 fn set_strict(ctx: &mut SyscallContext<'_>) -> SysResult {
+    leave_family(ctx.process);
     match ctx.task.seccomp.mode {
         Mode::Filter(_) => Err(Errno::EINVAL),
         _ => {
@@ -279,6 +281,7 @@ fn set_filter(ctx: &mut SyscallContext<'_>, flags: u32, fprog: u32) -> SysResult
     if !may_filter() {
         return Err(Errno::EACCES);
     }
+    leave_family(ctx.process);
     let program = Program::new(guest::get_array(pointer, len)?).ok_or(Errno::EINVAL)?;
     if matches!(ctx.task.seccomp.mode, Mode::Strict) {
         return Err(Errno::EINVAL);
@@ -325,7 +328,7 @@ fn may_filter() -> bool {
     unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || libc::geteuid() == 0 }
 }
 
-/// Writes what execve must hand over into a memory file that survives it: `None` for nothing to hand over.
+/// Writes what execve must hand over into a memory file, close-on-exec still: `None` for nothing to hand over.
 pub fn hand_over(state: &State) -> Result<Option<i32>, Errno> {
     let mut words: Vec<u8> = Vec::new();
     match &state.mode {
@@ -340,9 +343,7 @@ pub fn hand_over(state: &State) -> Result<Option<i32>, Errno> {
             }
         }
     }
-    let file = memory_file(&words)?;
-    let high = super::exec::inheritable(file.as_raw_fd())?;
-    Ok(Some(high))
+    Ok(Some(memory_file(&words, libc::MFD_CLOEXEC)?.into_raw_fd()))
 }
 
 /// A memory file with one filter, as `emu --reexec-seccomp` takes it: for who starts a guest under a filter from its first
@@ -350,7 +351,7 @@ pub fn hand_over(state: &State) -> Result<Option<i32>, Errno> {
 pub fn file_with(program: &Program) -> Result<std::fs::File, Errno> {
     let mut words = Vec::new();
     write_to(&mut words, program);
-    memory_file(&words)
+    memory_file(&words, 0)
 }
 
 fn write_to(words: &mut Vec<u8>, program: &Program) {
@@ -358,10 +359,10 @@ fn write_to(words: &mut Vec<u8>, program: &Program) {
     words.extend(program.insns().as_bytes());
 }
 
-fn memory_file(words: &[u8]) -> Result<std::fs::File, Errno> {
+fn memory_file(words: &[u8], flags: u32) -> Result<std::fs::File, Errno> {
     // SAFETY: a NUL-terminated name; the descriptor is new and ours.
     let mut file = unsafe {
-        let fd = libc::memfd_create(c"seccomp".as_ptr(), 0);
+        let fd = libc::memfd_create(c"seccomp".as_ptr(), flags);
         if fd < 0 {
             return Err(Errno::last());
         }

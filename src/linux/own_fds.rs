@@ -1,0 +1,92 @@
+//! The emulator's own descriptors among the guest's: which they are, that the guest does not get at them, and that
+//! nobody else is made with those that are only there for a moment.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::call::{SyscallContext, host, signed};
+use super::errno::{Errno, SysResult};
+use super::path::is_sysroot_fd;
+use super::process::Process;
+use super::{exec, proc};
+use crate::diag::log;
+use crate::exec::family;
+
+/// Whether a descriptor is one of the emulator's own, which the guest neither sees nor closes.
+pub fn is_hidden(process: &Process, fd: i32) -> bool {
+    let own = [log::private_fd(), exec::private_fd(), family::private_fd()];
+    own.contains(&Some(fd)) || is_sysroot_fd(process, fd)
+}
+
+/// Whether a path names one of them by its number: /proc/self/fd/900, /proc/PID/fdinfo/900, /dev/fd/900.
+pub fn is_hidden_path(process: &Process, path: &[u8]) -> bool {
+    let number = path
+        .strip_prefix(b"/dev/fd/")
+        .or_else(|| proc::is_own(path)?.strip_prefix(b"fd/"))
+        .or_else(|| proc::is_own(path)?.strip_prefix(b"fdinfo/"));
+    number
+        .and_then(|n| std::str::from_utf8(n).ok()?.parse().ok())
+        .is_some_and(|fd| is_hidden(process, fd))
+}
+
+/// A descriptor that the guest has just been given, by whatever name: closed again with `errno` where it is the family's
+/// store.
+pub fn unless_store(fd: i32, errno: Errno) -> SysResult {
+    // SAFETY: stat is plain integers, valid for the write.
+    let stat = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        if libc::fstat(fd, &mut stat) != 0 {
+            return Ok(fd as u32);
+        }
+        stat
+    };
+    if !family::is_store(stat.st_dev, stat.st_ino) {
+        return Ok(fd as u32);
+    }
+    // SAFETY: the descriptor was made for the guest just now.
+    unsafe { libc::close(fd) };
+    Err(errno)
+}
+
+/// pidfd_getfd(pidfd, fd, flags).
+pub fn pidfd_getfd(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    let args = [signed(a[0]), signed(a[1]), a[2].into()];
+    // SAFETY: no pointers.
+    let fd = unsafe { host(libc::SYS_pidfd_getfd, &args)? };
+    unless_store(fd as i32, Errno::EBADF)
+}
+
+/// Held while there are descriptors that no child is to be made with.
+static MOMENTARY: Mutex<()> = Mutex::new(());
+
+/// Keeps this process's other threads from making a child, who would have the emulator's momentary descriptors; and who
+/// makes a child from doing so while there are any. A process in its parent's memory has a table of its own, and may not
+/// hold what its parent waits for: nothing there.
+pub fn hold(process: &Process) -> Option<MutexGuard<'static, ()>> {
+    (!process.borrows_memory).then(|| MOMENTARY.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether this process has (had) a parent or child with the same table of descriptors.
+static SHARED: AtomicBool = AtomicBool::new(false);
+
+/// From now on another process may use the table.
+pub fn note_shared() {
+    SHARED.store(true, Ordering::Relaxed);
+}
+
+/// This process has a table of its own again.
+pub fn note_unshared() {
+    SHARED.store(false, Ordering::Relaxed);
+}
+
+/// Whether another process may use the table.
+pub fn are_shared() -> bool {
+    SHARED.load(Ordering::Relaxed)
+}
+
+/// Gives the calling thread a table of its own, as execve does anyway.
+pub fn unshare() -> Result<(), Errno> {
+    // SAFETY: no pointers; concerns this thread's descriptors only.
+    Errno::check(unsafe { super::raw::syscall(libc::SYS_unshare, [libc::CLONE_FILES as u64, 0, 0, 0, 0, 0]) })
+        .map(|_| ())
+}
