@@ -2,9 +2,10 @@
 //!
 //! What they expect is what Linux does: built for x86-64 they pass natively where they are not about ARM's frames.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Compiler and options for one kind of guest.
@@ -96,6 +97,99 @@ fn family() {
     assert!(
         apart.status.success() && text.ends_with(", 0 failures\n"),
         "{text}"
+    );
+}
+
+#[test]
+fn own_descriptors() {
+    check("own_fds", &TARGETS[..2]);
+}
+
+/// A child of vfork has a table of descriptors of its own: what it opens its parent does not have.
+#[test]
+fn a_sysroot_is_there_for_each_child_of_vfork() {
+    let guest = build("own_fds", &TARGETS[0]);
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sysroot-{}", std::process::id()));
+    std::fs::create_dir_all(root.join("only-there")).expect("a directory");
+    std::fs::copy(&guest, root.join("only-there/guest")).expect("a copy");
+    let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .arg("-L")
+        .arg(&root)
+        .arg(&guest)
+        .args(["vfork", "/only-there/guest"])
+        .output()
+        .expect("emu starts");
+    std::fs::remove_dir_all(&root).expect("the directory just made");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.ends_with(", 0 failures\n"),
+        "{text}"
+    );
+}
+
+/// Another process of the same user gets at the store of a running family: what it writes there is never executed.
+#[test]
+fn what_a_stranger_writes_into_the_store_is_not_used() {
+    use std::os::unix::fs::FileExt;
+    let mut guest = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .arg(build("own_fds", &TARGETS[0]))
+        .arg("wait")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("emu starts");
+    // Lines of failures come before that of the pid.
+    let mut lines = BufReader::new(guest.stdout.take().expect("piped")).lines();
+    let mut input = guest.stdin.take().expect("piped");
+    let mut store = None;
+    for round in 0..3 {
+        let pid = lines.next().expect("a line").expect("text");
+        let store = store.get_or_insert_with(|| {
+            let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the guest's descriptors");
+            let is_store = |path: &PathBuf| {
+                std::fs::read_link(path)
+                    .is_ok_and(|to| to.to_string_lossy().starts_with("/memfd:translations"))
+            };
+            let path = fds
+                .map(|entry| entry.expect("an entry").path())
+                .find(is_store)
+                .expect("a store");
+            let file = std::fs::File::options().read(true).write(true).open(path);
+            file.expect("the same user's")
+        });
+        let mut bytes = vec![0; store.metadata().expect("a file").len() as usize];
+        store.read_exact_at(&mut bytes, 0).expect("the store");
+        // Behind the head and the index of 2^17 words.
+        let entries = 4096 + (8 << 17);
+        assert!(
+            bytes[entries..entries + 4096].iter().any(|&b| b != 0),
+            "nothing is shared"
+        );
+        for (at, byte) in (0..).zip(&mut bytes[entries..]).filter(|(_, byte)| **byte != 0) {
+            match round {
+                // Here and there a byte.
+                0 if at % 61 == 0 => *byte ^= 1,
+                // What traps, everywhere.
+                1 => *byte = 0xcc,
+                _ => {}
+            }
+        }
+        match round {
+            2 => store
+                .write_all_at(&vec![0xff; entries], 0)
+                .expect("head and index"),
+            _ => store
+                .write_all_at(&bytes[entries..], entries as u64)
+                .expect("the entries"),
+        }
+        assert!(store.set_len(0).is_err(), "it can be truncated");
+        input.write_all(b".").expect("the guest reads");
+    }
+    let text: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let status = guest.wait().expect("it ends");
+    assert!(
+        status.success() && text.last().is_some_and(|l| l.ends_with(", 0 failures")),
+        "{status} {text:?}"
     );
 }
 
