@@ -181,7 +181,7 @@ fn execute(ctx: &mut SyscallContext<'_>, dir: i32, path: u32, argv: u32, envp: u
         // What is opened in another process's table stays there. What can fail is tried in it; what is handed over is
         // opened in one of our own.
         prepare(ctx, dir, path.clone(), argv.clone(), envp.clone(), flags)?.close();
-        own_fds::unshare()?;
+        own_fds::make_private(ctx.process);
         prepare(ctx, dir, path, argv, envp, flags)?
     } else {
         prepare(ctx, dir, path, argv, envp, flags)?
@@ -479,8 +479,9 @@ impl Plan {
         Ok(())
     }
 
-    /// In a table of descriptors that nobody shares: what the next emulator needs is made to survive execve.
-    fn hand_over(&mut self, ctx: &SyscallContext<'_>) -> Result<(), Errno> {
+    /// What the next emulator needs is made to survive execve, in a table of descriptors that is `private` where the host
+    /// can give one; only then the family's secret is among it.
+    fn hand_over(&mut self, ctx: &SyscallContext<'_>, private: bool) -> Result<(), Errno> {
         let Some(mut arm) = self.arm.take() else {
             return Ok(());
         };
@@ -496,7 +497,7 @@ impl Plan {
             fds.log = log::private_fd();
             self.kept.extend(fds.log);
         }
-        if ctx.process.in_family.load(Ordering::Relaxed) {
+        if private && ctx.process.in_family.load(Ordering::Relaxed) {
             fds.family = family::hand_over();
         }
         if let Some(HandedOver { store, letter }) = fds.family {
@@ -590,7 +591,8 @@ fn go(ctx: &mut SyscallContext<'_>) -> SysResult {
         return Err(Errno::ENOENT);
     };
     // From here on this thread's descriptors are its own: those that are handed over are nobody else's.
-    let ready = own_fds::unshare().and_then(|()| plan.hand_over(ctx));
+    let private = own_fds::make_private(ctx.process);
+    let ready = plan.hand_over(ctx, private);
     let plan = ctx.task.exec_plan.insert(plan);
     if let Err(errno) = ready {
         deliver::attend(ctx.machine.cpu());

@@ -84,9 +84,18 @@ pub fn are_shared() -> bool {
     SHARED.load(Ordering::Relaxed)
 }
 
-/// Gives the calling thread a table of its own, as execve does anyway.
-pub fn unshare() -> Result<(), Errno> {
-    // SAFETY: no pointers; concerns this thread's descriptors only.
-    Errno::check(unsafe { super::raw::syscall(libc::SYS_unshare, [libc::CLONE_FILES as u64, 0, 0, 0, 0, 0]) })
-        .map(|_| ())
+/// Sees to it that the calling thread has a table of its own, as execve does anyway. False where the host allows neither
+/// call for it.
+pub fn make_private(process: &Process) -> bool {
+    const CLOSE_RANGE_UNSHARE: u64 = 2;
+    if process.threads().len() < 2 && !are_shared() {
+        return true;
+    }
+    // Of no descriptors: filters that forbid unshare let it pass.
+    let nothing = [u32::MAX.into(), u32::MAX.into(), CLOSE_RANGE_UNSHARE];
+    // SAFETY: no pointers; both concern this thread's descriptors only, and change none.
+    unsafe {
+        host(libc::SYS_close_range, &nothing).is_ok()
+            || host(libc::SYS_unshare, &[libc::CLONE_FILES as u64]).is_ok()
+    }
 }
