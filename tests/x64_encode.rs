@@ -38,7 +38,9 @@ impl Checker {
 fn bytes_of(emit: impl FnOnce(&mut Asm)) -> Vec<u8> {
     let mut a = Asm::new();
     emit(&mut a);
-    a.ops.drain().unwrap().collect()
+    let mut bytes = Vec::new();
+    a.ops.finish(&mut bytes).unwrap();
+    bytes
 }
 
 const GPR64: [&str; 16] = [

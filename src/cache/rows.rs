@@ -30,21 +30,28 @@ fn take(bytes: &[u8], at: &mut usize) -> Option<u64> {
 /// Appends `rows`, sorted by host offset, of a block that starts at guest address `start`.
 pub fn pack(out: &mut Vec<u8>, rows: &[Row], start: u32) {
     let (mut host, mut guest) = (0, i64::from(start));
+    out.reserve(4 * rows.len());
     for row in rows {
-        out.push(
-            row.flags.eflags << 4
-                | u8::from(row.flags.float) << 3
-                | u8::from(row.flags.inverted) << 2
-                | u8::from(row.glue) << 1
-                | u8::from(row.boundary),
-        );
-        put(out, u64::from(row.host - host));
+        let head = row.flags.eflags << 4
+            | u8::from(row.flags.float) << 3
+            | u8::from(row.flags.inverted) << 2
+            | u8::from(row.glue) << 1
+            | u8::from(row.boundary);
+        let there = u64::from(row.host - host);
         host = row.host;
         let here = i64::from(row.pc | u32::from(row.thumb));
         let step = here - guest;
         guest = here;
         let zigzag = (step << 1 ^ step >> 63) as u64;
-        put(out, zigzag << 1 | u64::from(row.it != 0));
+        let place = zigzag << 1 | u64::from(row.it != 0);
+        if (there | place) < 0x80 {
+            // Nearly always.
+            out.extend_from_slice(&[head, there as u8, place as u8]);
+        } else {
+            out.push(head);
+            put(out, there);
+            put(out, place);
+        }
         if row.it != 0 {
             out.push(row.it);
         }

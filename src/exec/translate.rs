@@ -162,6 +162,14 @@ impl Fetch for GuestCode<'_> {
         Some((self.bytes.get().1 >> (pc % 8 * 8)) as u16)
     }
 
+    #[inline]
+    fn fetch32(&self, pc: u32) -> Option<u32> {
+        if pc % 8 > 4 || self.bytes.get().0 != pc / 8 && !self.read(pc) {
+            return None;
+        }
+        Some((self.bytes.get().1 >> (pc % 8 * 8)) as u32)
+    }
+
     fn note_entry(&self, target: u32) {
         self.entries.insert(target);
     }

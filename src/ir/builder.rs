@@ -41,6 +41,7 @@ impl Builder {
         Builder {
             block: Block {
                 insts,
+                first_flags: u32::MAX,
                 ..Block::default()
             },
             regs: [Value::NONE; 15],
@@ -67,12 +68,17 @@ impl Builder {
     }
 
     /// Appends `inst`; the value it defines.
+    #[inline]
     pub fn push(&mut self, mut inst: Inst) -> Value {
         if inst.op.effects() & effect::FAULT != 0 {
             inst.cond = self.run;
         }
+        let at = self.block.insts.len() as u32;
+        if !inst.flags.is_empty() {
+            self.block.first_flags = self.block.first_flags.min(at);
+        }
         self.block.insts.push(inst);
-        Value(self.block.insts.len() as u32 - 1)
+        Value(at)
     }
 
     /// Whether the last instruction is a terminator.

@@ -625,6 +625,8 @@ pub struct Block {
     pub guest_insns: u32,
     /// Advanced SIMD instructions among them, for statistics.
     pub simd_insns: u32,
+    /// No operation before this index sets condition flags.
+    pub first_flags: u32,
     /// Guest address ranges read by decoding: `[start, end)`.
     pub start: u32,
     pub end: u32,

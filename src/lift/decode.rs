@@ -11,6 +11,13 @@ pub trait Fetch {
     /// The halfword at the even address `pc`; `None` where it is unmapped or not executable.
     fn fetch16(&self, pc: u32) -> Option<u16>;
 
+    /// The halfwords at the even address `pc` and behind it (in bits 31-16), if one look at memory yields both: a mere
+    /// short cut.
+    fn fetch32(&self, pc: u32) -> Option<u32> {
+        let _ = pc;
+        None
+    }
+
     /// Hears that a direct branch leads to `target` (T bit in bit 0), so that a block will start there.
     fn note_entry(&self, target: u32) {
         let _ = target;
@@ -40,10 +47,18 @@ pub enum Fetched {
 
 /// Fetches and decodes the instruction at `pc`. An A32 address that is not a multiple of four faults.
 pub fn decode_at(pc: u32, thumb: bool, in_it: bool, fetch: &dyn Fetch, features: Features) -> Fetched {
-    let Some(hw1) = fetch.fetch16(pc & !1) else {
-        return Fetched::Fault(pc);
+    let both = fetch.fetch32(pc & !1);
+    let hw1 = match both {
+        Some(both) => both as u16,
+        None => match fetch.fetch16(pc & !1) {
+            Some(hw1) => hw1,
+            None => return Fetched::Fault(pc),
+        },
     };
-    let second = |at: u32| fetch.fetch16(at).ok_or(at);
+    let second = |at: u32| match both {
+        Some(both) => Ok((both >> 16) as u16),
+        None => fetch.fetch16(at).ok_or(at),
+    };
     if !thumb {
         if pc & 3 != 0 {
             return Fetched::Fault(pc);
@@ -205,31 +220,38 @@ pub struct Code<'a> {
 
 impl Code<'_> {
     /// What is at `pc`; `in_it` says whether an IT block reaches there.
-    #[inline]
+    #[inline(always)]
     pub fn at(&mut self, pc: u32, thumb: bool, in_it: bool) -> &Looked {
         let key = self.decodings.key(pc, thumb, in_it);
         let index = (pc >> 1) as usize % Decodings::ENTRIES;
-        let known = self.decodings.entries.get(index).is_some_and(|e| e.0 == key);
-        if !known {
+        if self.decodings.entries.get(index).is_none_or(|e| e.0 != key) {
             self.look(pc, thumb, in_it, key, index);
         }
-        let looked = &self.decodings.entries[index].1;
-        if let Some(seen) = &mut self.seen {
-            let (word, size) = match looked.fetched {
-                Fetched::Insn { ref decoded, word } => (word, decoded.size),
-                Fetched::Undecoded { word, size, .. } => (word, size),
-                Fetched::Fault(_) => (0, 0),
-            };
-            seen.push(Seen {
-                pc,
-                word,
-                size,
-                thumb,
-            });
+        if self.seen.is_some() {
+            self.see(pc, thumb, index);
         }
-        looked
+        &self.decodings.entries[index].1
     }
 
+    #[inline(never)]
+    fn see(&mut self, pc: u32, thumb: bool, index: usize) {
+        let (word, size) = match self.decodings.entries[index].1.fetched {
+            Fetched::Insn { ref decoded, word } => (word, decoded.size),
+            Fetched::Undecoded { word, size, .. } => (word, size),
+            Fetched::Fault(_) => (0, 0),
+        };
+        let seen = Seen {
+            pc,
+            word,
+            size,
+            thumb,
+        };
+        if let Some(all) = &mut self.seen {
+            all.push(seen);
+        }
+    }
+
+    #[inline(never)]
     fn look(&mut self, pc: u32, thumb: bool, in_it: bool, key: u64, index: usize) {
         let features = self.ctx.features;
         let fetched = decode_at(pc, thumb, in_it, self.fetch, features);

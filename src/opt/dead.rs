@@ -41,6 +41,7 @@ pub(super) fn run<const REMOVE: bool>(
     liveness: &mut Liveness,
 ) -> Found {
     let n = block.insts.len();
+    let first_flags = block.first_flags as usize;
     liveness.fates.clear();
     liveness.fates.resize(n, Fate::NONE);
     liveness.at_label.clear();
@@ -62,22 +63,42 @@ pub(super) fn run<const REMOVE: bool>(
     };
     liveness.loops = false;
     for at in (0..n).rev() {
+        // The kinds that most operations are come first; the last would do for them, too.
+        let op = pass.insts[at].op;
+        match op {
+            Op::InsnStart => {
+                pass.barrier = at as u32;
+                continue;
+            }
+            Op::Const => {
+                pass.constant::<REMOVE>(at);
+                continue;
+            }
+            Op::GetReg | Op::SetReg => {
+                pass.fates[at].live_after = pass.live;
+                pass.register::<REMOVE>(at, outside);
+                continue;
+            }
+            _ => {}
+        }
         let inst = pass.insts[at];
-        let Inst { op, imm, .. } = inst;
         let effects = op.effects();
         if effects & effect::CONTROL != 0 {
-            let leaves = pass.control(at, op, imm, outside, &mut liveness.at_label);
-            liveness.loops |= leaves && imm == own;
+            // Until the first is set, all flags are where they were when the block was entered: who needs them, and where,
+            // makes no difference.
+            let live_at = |target| match at < first_flags {
+                true => Flags::NZCV,
+                false => (outside.live_at)(target),
+            };
+            let leaves = pass.control(at, op, inst.imm, live_at, &mut liveness.at_label);
+            liveness.loops |= leaves && inst.imm == own;
         } else {
             pass.fates[at].live_after = pass.live;
             pass.found.fence |= op == Op::Fence;
         }
-        // The first two are what most operations are; the last would do for them, too.
         let dead_flags = inst.flags.is_empty() || REMOVE && !inst.flags.intersects(pass.live);
         if effects & !effect::FLAGS == 0 && dead_flags {
             pass.plain::<REMOVE>(at, inst);
-        } else if op == Op::GetReg || op == Op::SetReg {
-            pass.register::<REMOVE>(at, inst, outside);
         } else {
             pass.operation::<REMOVE>(at, effects, outside);
         }
@@ -112,7 +133,7 @@ impl Pass<'_> {
         at: usize,
         op: Op,
         imm: u32,
-        outside: &mut Outside<'_>,
+        mut live_at: impl FnMut(u32) -> Flags,
         at_label: &mut [Flags],
     ) -> bool {
         match op {
@@ -127,14 +148,14 @@ impl Pass<'_> {
                 false
             }
             Op::ExitIf | Op::ExitIfZero | Op::ExitIfNonZero => {
-                let there = (outside.live_at)(imm);
+                let there = live_at(imm);
                 self.fates[at].live_there = there;
                 self.fates[at].live_after = self.live;
                 self.live = self.live | there;
                 true
             }
             Op::Jump | Op::Call => {
-                self.live = (outside.live_at)(imm);
+                self.live = live_at(imm);
                 self.fates[at].live_there = self.live;
                 self.fates[at].live_after = self.live;
                 op == Op::Jump
@@ -147,13 +168,20 @@ impl Pass<'_> {
         }
     }
 
-    /// An operation of which only the value counts, or the start of an instruction.
+    /// A constant: it is computed where it is used.
+    #[inline(always)]
+    fn constant<const REMOVE: bool>(&mut self, at: usize) {
+        let fate = &mut self.fates[at];
+        fate.live_after = self.live;
+        fate.bound_for = NO_REGISTER;
+        if REMOVE && fate.last_use == 0 {
+            self.insts[at] = Inst::new(Op::Nop);
+        }
+    }
+
+    /// An operation of which only the value counts.
     #[inline(always)]
     fn plain<const REMOVE: bool>(&mut self, at: usize, mut inst: Inst) {
-        if inst.op == Op::InsnStart {
-            self.barrier = at as u32;
-            return;
-        }
         let fate = self.fates[at];
         if REMOVE && fate.last_use == 0 {
             self.insts[at] = Inst::new(Op::Nop);
@@ -176,31 +204,33 @@ impl Pass<'_> {
 
     /// `GetReg` or `SetReg`.
     #[inline(always)]
-    fn register<const REMOVE: bool>(&mut self, at: usize, inst: Inst, outside: &Outside<'_>) {
-        let Inst { op, imm, a, .. } = inst;
-        if REMOVE {
-            let gone = match op {
-                Op::GetReg if self.fates[at].last_use == 0 => true,
-                Op::GetReg => self.overwritten.before(&inst, at, true),
-                _ => {
-                    let wanted = self.fates[a.index()].last_use != 0;
-                    self.overwritten.before(&inst, at, wanted)
+    fn register<const REMOVE: bool>(&mut self, at: usize, outside: &Outside<'_>) {
+        let Inst { op, imm, a, .. } = self.insts[at];
+        let r = imm as usize % 16;
+        if op == Op::GetReg {
+            let fate = &mut self.fates[at];
+            fate.bound_for = NO_REGISTER;
+            if REMOVE {
+                if fate.last_use == 0 {
+                    self.insts[at] = Inst::new(Op::Nop);
+                    return;
                 }
-            };
-            if gone {
+                self.overwritten.reads(r);
+            }
+        } else {
+            let source = &mut self.fates[a.index()];
+            if REMOVE && self.overwritten.writes(r, at, source.last_use != 0) {
                 self.insts[at] = Inst::new(Op::Nop);
                 return;
             }
-        }
-        if op == Op::SetReg {
-            self.use_at(a, at);
-            if outside.in_registers >> (imm % 16) & 1 == 1 {
-                self.bind(a, imm as u8, at as u32);
+            if source.last_use == 0 {
+                source.last_use = at as u32;
             }
-        } else {
-            self.fates[at].bound_for = NO_REGISTER;
+            if outside.in_registers >> r & 1 == 1 {
+                (source.bound_for, source.bound_at) = (r as u8, at as u32);
+            }
         }
-        self.touched[imm as usize % 16] = at as u32;
+        self.touched[r] = at as u32;
     }
 
     /// Notes that the operation at `at` uses `v`.
@@ -222,10 +252,7 @@ impl Pass<'_> {
         if REMOVE {
             inst.flags = Flags(sets.0 & self.live.0);
             let needed = effects & KEPT != 0 || fate.last_use != 0;
-            let gone = effects & SEEN != 0 && {
-                let wanted = inst.a != Value::NONE && self.fates[inst.a.index()].last_use != 0;
-                self.overwritten.before(inst, at, wanted)
-            };
+            let gone = effects & SEEN != 0 && { self.overwritten.before(inst, at) };
             if gone || !needed && inst.flags.is_empty() {
                 *inst = Inst::new(Op::Nop);
                 return;
@@ -299,5 +326,44 @@ impl Pass<'_> {
                 self.bind(operand, register, set);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::cond::Cond;
+    use crate::ir::builder::Builder;
+
+    /// The targets that the pass asks about, in a block that `make` begins and that ends with a jump to 0x9000.
+    fn asked(make: impl FnOnce(&mut Builder)) -> Vec<u32> {
+        let mut b = Builder::new();
+        b.insn_start(0x8000, false, 0);
+        make(&mut b);
+        b.jump(0x9000);
+        let mut asked = Vec::new();
+        let mut outside = Outside {
+            live_at: &mut |target| {
+                asked.push(target);
+                Flags::NONE
+            },
+            precise: false,
+            in_registers: 0,
+        };
+        run::<true>(&mut b.finish(), &mut outside, &mut Liveness::default());
+        asked
+    }
+
+    #[test]
+    fn nobody_is_asked_for_flags_that_the_block_leaves_alone() {
+        assert_eq!(asked(|b| b.exit_if(Cond::Eq, 0xa000)), []);
+        let sets = |b: &mut Builder| {
+            b.exit_if(Cond::Eq, 0xa000);
+            let v = b.get_reg(0);
+            let w = b.op2f(Op::Add, v, v, Flags::NZCV);
+            b.set_reg(1, w);
+            b.exit_if(Cond::Cs, 0xb000);
+        };
+        assert_eq!(asked(sets), [0x9000, 0xb000]);
     }
 }

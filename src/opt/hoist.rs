@@ -11,15 +11,49 @@ const REACH: usize = 16;
 
 /// Applies the pass to `block`.
 pub fn run(block: &mut Block) {
+    let mut order = Order::default();
     let mut from = 0;
-    while let Some((set, moved)) = next(block, from) {
-        rotate(block, set, moved);
+    while let Some((set, moved)) = next(block, from, &order) {
+        order.rotate(block, set, moved);
         from = set + 1;
+    }
+    for inst in &mut block.insts {
+        for v in [&mut inst.a, &mut inst.b, &mut inst.c] {
+            *v = order.now(*v);
+        }
+    }
+}
+
+/// Where operations are that have moved; operands go on naming what they named before.
+#[derive(Default)]
+struct Order {
+    /// The index that the operation at each index had, and the index that each has now; empty if none has moved.
+    was: Vec<u32>,
+    is: Vec<u32>,
+}
+
+impl Order {
+    fn now(&self, v: Value) -> Value {
+        // "No operand" is beyond every index.
+        self.is.get(v.index()).map_or(v, |&at| Value(at))
+    }
+
+    /// Moves the operation at `moved` to `set`, those from `set` on one further.
+    fn rotate(&mut self, block: &mut Block, set: usize, moved: usize) {
+        if self.was.is_empty() {
+            self.was = (0..block.insts.len() as u32).collect();
+            self.is = self.was.clone();
+        }
+        block.insts[set..=moved].rotate_right(1);
+        self.was[set..=moved].rotate_right(1);
+        for at in set..=moved {
+            self.is[self.was[at] as usize] = at as u32;
+        }
     }
 }
 
 /// The next operation at `moved` to move before the flag-setting one at `set`, which is at or after `from`.
-fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
+fn next(block: &Block, from: usize, order: &Order) -> Option<(usize, usize)> {
     let insts = &block.insts;
     for set in from..insts.len() {
         if !sets_flags(&insts[set]) {
@@ -36,8 +70,9 @@ fn next(block: &Block, from: usize) -> Option<(usize, usize)> {
         }
         // Constants take no instruction of their own: one that an operation here wants moves first.
         let found = (set + 1..stop).find(|&k| {
+            let ready = |v: Value| v.is_none() || order.now(v).index() < set;
             (disturbs_flags(&insts[k]) || insts[k].op == Op::Const)
-                && insts[k].operands().iter().all(|v| v.is_none() || v.index() < set)
+                && insts[k].operands().into_iter().all(ready)
         });
         if let Some(moved) = found {
             return Some((set, moved));
@@ -82,19 +117,4 @@ pub(super) fn disturbs_flags(inst: &Inst) -> bool {
             | Op::Bfi
     );
     pure && arithmetic
-}
-
-/// Moves the operation at `moved` to `set`, those from `set` on one further, and renames the operands that follow.
-fn rotate(block: &mut Block, set: usize, moved: usize) {
-    block.insts[set..=moved].rotate_right(1);
-    let rename = |v: Value| match v.index() {
-        i if v.is_none() || i < set || i > moved => v,
-        i if i == moved => Value(set as u32),
-        i => Value(i as u32 + 1),
-    };
-    for inst in &mut block.insts[set..] {
-        inst.a = rename(inst.a);
-        inst.b = rename(inst.b);
-        inst.c = rename(inst.c);
-    }
 }

@@ -46,22 +46,30 @@ fn words(inst: &Inst) -> u64 {
 }
 
 impl Overwritten {
-    /// Takes note of `inst` at index `at`; true if it is a write that may go. A core register is where a value is best
-    /// kept for what uses it: with `wanted` (the value is used further on) the write stays.
+    /// Takes note of a read of core register `r`.
     #[inline]
-    pub fn before(&mut self, inst: &Inst, at: usize, wanted: bool) -> bool {
+    pub fn reads(&mut self, r: usize) {
+        self.core &= !(1 << r);
+    }
+
+    /// Takes note of a write of core register `r` at index `at`; true if it may go. A core register is where a value is
+    /// best kept for what uses it: with `wanted` (the value is used further on) the write stays.
+    #[inline]
+    pub fn writes(&mut self, r: usize, at: usize, wanted: bool) -> bool {
+        let by = &mut self.core_by[r];
+        if self.core >> r & 1 == 1 && !wanted {
+            self.gone.push((at, *by as usize));
+            return true;
+        }
+        *by = at as u32;
+        self.core |= 1 << r;
+        false
+    }
+
+    /// Takes note of any other operation `inst` at index `at`; true if it is a write that may go.
+    #[inline]
+    pub fn before(&mut self, inst: &Inst, at: usize) -> bool {
         match inst.op {
-            Op::GetReg => self.core &= !(1 << (inst.imm & 15)),
-            Op::SetReg => {
-                let r = inst.imm & 15;
-                let by = &mut self.core_by[r as usize];
-                if self.core >> r & 1 == 1 && !wanted {
-                    self.gone.push((at, *by as usize));
-                    return true;
-                }
-                *by = at as u32;
-                self.core |= 1 << r;
-            }
             Op::GetS | Op::GetD | Op::GetV => self.words &= !words(inst),
             Op::SetS | Op::SetD | Op::SetV => {
                 let written = words(inst);

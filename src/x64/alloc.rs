@@ -6,7 +6,7 @@
 
 use super::asm::{Enc, Mem, Rm};
 use super::emit::{Emitter, NOWHERE};
-use super::regs::{PINNED, RAX, RCX, RDX, disp};
+use super::regs::{PINNED, PINNED_SET, RAX, RCX, RDX, disp};
 use crate::cpu::state::CpuState;
 use crate::ir::ops::{Op, Type, Value};
 use std::mem::offset_of;
@@ -35,16 +35,30 @@ impl Emitter<'_> {
 
     /// The guest register that holds `v`, a pinned one first.
     fn home_of(&self, v: Value) -> Option<u8> {
-        let mut memory = None;
-        for (r, holds) in self.home.iter().enumerate() {
-            if *holds == v {
-                if PINNED[r].is_some() {
-                    return Some(r as u8);
-                }
-                memory = Some(r as u8);
-            }
+        let homes = self.places[v.index()].homes;
+        let pinned = homes & PINNED_SET;
+        match (pinned, homes) {
+            (_, 0) => None,
+            (0, _) => Some(15 - homes.leading_zeros() as u8),
+            _ => Some(pinned.trailing_zeros() as u8),
         }
-        memory
+    }
+
+    /// Guest register `r` holds `v` from now on, and nothing else; `v` may be none.
+    pub(super) fn set_home(&mut self, r: u8, v: Value) {
+        let old = std::mem::replace(&mut self.home[usize::from(r)], v);
+        if !old.is_none() {
+            self.places[old.index()].homes &= !(1 << r);
+        }
+        if !v.is_none() {
+            self.places[v.index()].homes |= 1 << r;
+        }
+    }
+
+    /// Whether `v` is anywhere but in guest register `r`.
+    fn is_outside(&self, v: Value, r: u8) -> bool {
+        let p = self.places[v.index()];
+        p.gpr != NOWHERE || p.spill != NOWHERE || p.homes & !(1 << r) != 0
     }
 
     /// Register or memory operand that holds `v`, without moving anything; `None` for constants not in a register.
@@ -228,15 +242,10 @@ impl Emitter<'_> {
             return None;
         }
         let old = self.home[usize::from(r)];
-        if !old.is_none() && self.lives_on(old) {
-            self.home[usize::from(r)] = Value::NONE;
-            let elsewhere = self.where_is(old).is_some();
-            self.home[usize::from(r)] = old;
-            if !elsewhere {
-                return None;
-            }
+        if !old.is_none() && self.lives_on(old) && !self.is_outside(old, r) {
+            return None;
         }
-        self.home[usize::from(r)] = Value(self.at as u32);
+        self.set_home(r, Value(self.at as u32));
         PINNED[usize::from(r)]
     }
 
@@ -265,14 +274,12 @@ impl Emitter<'_> {
         if old.is_none() {
             return;
         }
-        self.home[usize::from(r)] = Value::NONE;
-        if self.lives_on(old) && self.where_is(old).is_none() && !self.is_const(old) {
-            self.home[usize::from(r)] = old;
+        if self.lives_on(old) && !self.is_outside(old, r) && !self.is_const(old) {
             let s = self.alloc_gpr();
             self.load_into(s, old);
             self.occupy(s, old);
-            self.home[usize::from(r)] = Value::NONE;
         }
+        self.set_home(r, Value::NONE);
     }
 
     /// After an instruction: registers of values that are no longer needed are free, nothing is locked.
@@ -308,7 +315,9 @@ impl Emitter<'_> {
 
     /// At a join nothing is known of registers.
     pub(super) fn forget_homes(&mut self) {
-        self.home = [Value::NONE; 15];
+        for r in 0..15 {
+            self.set_home(r, Value::NONE);
+        }
         self.home_s = [Value::NONE; 32];
         self.home_d = [Value::NONE; 32];
         self.home_q = [Value::NONE; 16];

@@ -6,8 +6,8 @@
 //! operands are 32 bits wide unless a method says 64: a 32-bit destination clears the upper half, which is what
 //! keeps every guest value zero-extended (see `regs`).
 
-use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use super::buffer::Buffer;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// A memory operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +103,30 @@ impl Enc {
         self.byte = true;
         self
     }
+
+    /// Prefixes and opcode, with these REX bits besides W; `rex` also if all are clear.
+    #[inline(always)]
+    fn head(self, bits: u8, rex: bool) -> Bytes {
+        let (escape, len) = [(0, 1), (0x0f, 2), (0x380f, 3), (0x3a0f, 3)][usize::from(self.map & 3)];
+        let mut head = Bytes {
+            bits: u64::from(self.opcode) << (8 * (len - 1)) | escape,
+            len,
+        };
+        let bits = u8::from(self.w) << 3 | bits;
+        if bits != 0 || rex {
+            head.before(0x40 | bits);
+        }
+        if self.prefix != 0 {
+            head.before(self.prefix);
+        }
+        head
+    }
+}
+
+/// Whether the low byte of register `r` is named only with a REX prefix: spl, bpl, sil, dil.
+#[inline(always)]
+fn is_new_byte(r: u8) -> bool {
+    r & 0xfc == 4
 }
 
 /// The eight classic operations; the discriminant is the opcode group number.
@@ -182,7 +206,7 @@ impl Bytes {
 
 /// The assembly buffer.
 pub struct Asm {
-    pub ops: VecAssembler<X64Relocation>,
+    pub ops: Buffer,
     /// Constants that the block addresses, each once.
     pool: Vec<u128>,
     /// Displacement fields that refer to them.
@@ -209,7 +233,7 @@ impl Default for Asm {
 impl Asm {
     pub fn new() -> Asm {
         Asm {
-            ops: VecAssembler::new_with_capacity(0, 1024, 0, 0, 8, 8, 16),
+            ops: Buffer::default(),
             pool: Vec::new(),
             pool_uses: Vec::new(),
             tail: 0,
@@ -277,36 +301,53 @@ impl Asm {
     /// Any instruction of the form `opcode reg, rm`. If immediate bytes are to follow, `rm` must not be of the pool
     /// (use [`Asm::op_i`]).
     pub fn op(&mut self, e: Enc, reg: u8, rm: Rm) {
+        // The first two are what most operands are; the last would do for them, too.
+        match rm {
+            Rm::Reg(r) => {
+                let head = e.head(
+                    reg >> 3 << 2 | r >> 3,
+                    e.byte && (is_new_byte(r) || is_new_byte(reg)),
+                );
+                let modrm = 0xc0 | (reg & 7) << 3 | r & 7;
+                self.put(head.bits | u64::from(modrm) << (8 * head.len), head.len + 1);
+            }
+            Rm::Mem(Mem {
+                base: Some(base),
+                index: None,
+                disp,
+                addr32: false,
+                gs: false,
+            }) if base & 7 != 4 => {
+                let head = e.head(reg >> 3 << 2 | base >> 3, e.byte && is_new_byte(reg));
+                let modrm = u64::from((reg & 7) << 3 | base & 7);
+                if i8::try_from(disp).is_ok() {
+                    // A displacement of 0 takes no byte, but with rbp and r13.
+                    let bare = disp == 0 && base & 7 != 5;
+                    let tail = modrm | u64::from(!bare) << 6 | u64::from(disp as u8) << 8;
+                    let len = head.len + 1 + u32::from(!bare);
+                    self.put(head.bits | tail << (8 * head.len), len);
+                } else {
+                    self.put(head.bits | (modrm | 0x80) << (8 * head.len), head.len + 1);
+                    self.put(u64::from(disp as u32), 4);
+                }
+            }
+            _ => self.op_anywhere(e, reg, rm),
+        }
+    }
+
+    /// [`Asm::op`] with any operand.
+    fn op_anywhere(&mut self, e: Enc, reg: u8, rm: Rm) {
         let (rex_b, rex_x, byte_register) = match rm {
             Rm::Reg(r) => (r >> 3, 0, r),
             Rm::Mem(m) => {
-                if m.gs | m.addr32 {
-                    self.segment(rm);
-                }
-                (
-                    m.base.map_or(0, |b| b >> 3),
-                    m.index.map_or(0, |(i, _)| i >> 3),
-                    0,
-                )
+                self.segment(rm);
+                let index = m.index.map_or(0, |(i, _)| i >> 3);
+                (m.base.map_or(0, |b| b >> 3), index, 0)
             }
             Rm::Pool(_) => (0, 0, 0),
         };
-        let force = e.byte && ((4..8).contains(&byte_register) || (4..8).contains(&reg));
-        let rex = u8::from(e.w) << 3 | (reg >> 3) << 2 | rex_x << 1 | rex_b;
-        let opcode = u64::from(e.opcode);
-        let (bits, len) = match e.map {
-            0 => (opcode, 1),
-            1 => (opcode << 8 | 0x0f, 2),
-            2 => (opcode << 16 | 0x380f, 3),
-            _ => (opcode << 16 | 0x3a0f, 3),
-        };
-        let mut head = Bytes { bits, len };
-        if rex != 0 || force {
-            head.before(0x40 | rex);
-        }
-        if e.prefix != 0 {
-            head.before(e.prefix);
-        }
+        let new_byte = e.byte && (is_new_byte(byte_register) || is_new_byte(reg));
+        let head = e.head(reg >> 3 << 2 | rex_x << 1 | rex_b, new_byte);
         self.modrm(head, reg & 7, rm, 0);
     }
 
@@ -361,22 +402,9 @@ impl Asm {
     }
 
     /// Appends the lowest `len` bytes of `bits`, at most eight.
-    #[inline]
-    fn put(&mut self, mut bits: u64, len: u32) {
-        if len & 8 != 0 {
-            return self.ops.push_u64(bits);
-        }
-        if len & 4 != 0 {
-            self.ops.push_u32(bits as u32);
-            bits >>= 32;
-        }
-        if len & 2 != 0 {
-            self.ops.push_u16(bits as u16);
-            bits >>= 16;
-        }
-        if len & 1 != 0 {
-            self.ops.push(bits as u8);
-        }
+    #[inline(always)]
+    fn put(&mut self, bits: u64, len: u32) {
+        self.ops.append(bits, len as usize);
     }
 
     /// ModRM, SIB and displacement of an instruction whose other bytes are out already; an 8-bit displacement counts

@@ -330,7 +330,8 @@ impl Emitter<'_> {
 
     pub(super) fn emit_cold(&mut self) {
         self.row(false, true);
-        for c in std::mem::take(&mut self.cold) {
+        let mut cold = std::mem::take(&mut self.cold);
+        for c in cold.drain(..) {
             match c {
                 Cold::Exit {
                     label,
@@ -390,6 +391,7 @@ impl Emitter<'_> {
                 }
             }
         }
+        self.cold = cold;
     }
 
     /// As [`Emitter::soft_cold`] for a vector operation: its operands and its result are in `vec_args`.

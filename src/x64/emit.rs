@@ -16,7 +16,7 @@ use super::regs::{RAX, reg_disp};
 use super::stubs::Helper;
 use crate::diag::stats::{self, EarlyExit};
 use crate::ir::liveness::{Fate, Liveness};
-use crate::ir::ops::{Block, Flags, Inst, Op, Value, effect};
+use crate::ir::ops::{Block, Flags, Inst, Op, Value};
 use dynasmrt::DynamicLabel;
 use std::sync::atomic::AtomicU64;
 
@@ -42,9 +42,11 @@ pub struct Options {
     pub run_counter: Option<&'static AtomicU64>,
 }
 
-/// Location of a value; its homes (guest registers that hold it) are in [`Emitter::home`].
+/// Location of a value.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
+    /// Guest registers that hold it, a bit each: those where [`Emitter::home`] names it.
+    pub homes: u16,
     /// Scratch register, or NOWHERE.
     pub gpr: u8,
     pub xmm: u8,
@@ -56,6 +58,7 @@ pub(super) const NOWHERE: u8 = 0xff;
 
 impl Place {
     const NOWHERE: Place = Place {
+        homes: 0,
         gpr: NOWHERE,
         xmm: NOWHERE,
         spill: NOWHERE,
@@ -177,6 +180,7 @@ pub struct Workspace {
     places: Vec<Place>,
     upper_zero: Vec<bool>,
     asm: Asm,
+    cold: Vec<Cold>,
     /// Code that has been placed and may be overwritten.
     pub code: Code,
 }
@@ -197,7 +201,9 @@ pub fn compile(block: &Block, liveness: &Liveness, opts: &Options) -> Code {
 pub fn compile_with(block: &Block, liveness: &Liveness, opts: &Options, workspace: &mut Workspace) -> Code {
     let mut e = Emitter::new(block, liveness, opts, workspace);
     e.run(liveness);
-    e.finish()
+    let (code, cold) = e.finish();
+    workspace.cold = cold;
+    code
 }
 
 impl<'a> Emitter<'a> {
@@ -242,7 +248,7 @@ impl<'a> Emitter<'a> {
             thumb: false,
             it: 0,
             code: std::mem::take(&mut w.code).renewed(block),
-            cold: Vec::new(),
+            cold: std::mem::take(&mut w.cold),
             start,
             carried: Vec::new(),
             loop_head: None,
@@ -273,8 +279,8 @@ impl<'a> Emitter<'a> {
                         self.count_run(counter);
                     }
                 }
-                _ => {
-                    self.emit(inst);
+                op => {
+                    self.emit(op, inst);
                     self.release();
                 }
             }
@@ -320,15 +326,17 @@ impl<'a> Emitter<'a> {
         self.push_row(exact, false);
     }
 
-    /// Any operation but those of [`Emitter::run`].
-    fn emit(&mut self, inst: &Inst) {
-        match inst.op {
+    /// Any operation but those of [`Emitter::run`]. The table of operations has them by kind.
+    #[inline(always)]
+    fn emit(&mut self, op: Op, inst: &Inst) {
+        match op {
+            Op::SkipUnless | Op::Label => self.control(inst),
+            _ if (op as u8) < Op::Load8 as u8 => self.int(inst),
+            _ if (op as u8) < Op::FAdd32 as u8 => self.mem(inst),
+            _ if (op as u8) < Op::GetV as u8 => self.fp(inst),
+            _ if (op as u8) < Op::ClockCall as u8 => self.vector(inst),
             Op::ClockCall => self.clock_call(inst),
-            op if op.effects() & effect::CONTROL != 0 => self.control(inst),
-            op if (op as u8) < Op::Load8 as u8 => self.int(inst),
-            op if (op as u8) < Op::FAdd32 as u8 => self.mem(inst),
-            op if (op as u8) < Op::GetV as u8 => self.fp(inst),
-            _ => self.vector(inst),
+            _ => self.control(inst),
         }
     }
 
@@ -387,7 +395,8 @@ impl<'a> Emitter<'a> {
         });
     }
 
-    fn finish(mut self) -> Code {
+    /// The code, and the list of cold parts for the next block.
+    fn finish(mut self) -> (Code, Vec<Cold>) {
         // Exit stubs: mov eax, id; jmp [link]. Their ids are filled in by the cache.
         self.row(false, true);
         for k in 0..self.code.exits.len() {
@@ -398,10 +407,9 @@ impl<'a> Emitter<'a> {
             self.jump_helper(Helper::ExitLink);
         }
         let mut bytes = std::mem::take(&mut self.code.bytes);
-        match self.asm.ops.drain() {
-            Ok(all) => bytes.extend(all),
+        if let Err(e) = self.asm.ops.finish(&mut bytes) {
             // Only an unbound label or a displacement beyond 2 GiB can fail, and neither can be produced here.
-            Err(e) => unreachable!("assembling a block: {e}"),
+            unreachable!("assembling a block: {e}");
         }
         for x in &self.code.exits {
             let rel = x.stub.wrapping_sub(x.patch + 4);
@@ -409,7 +417,7 @@ impl<'a> Emitter<'a> {
         }
         self.code.pool = self.asm.place_pool(&mut bytes);
         self.code.bytes = bytes;
-        self.code
+        (self.code, self.cold)
     }
 
     /// `[rbp + ...]` of a guest register in the state.

@@ -24,7 +24,7 @@ impl Emitter<'_> {
             Op::GetReg => {
                 // An earlier value of the same register keeps a place of its own.
                 self.leave_home(inst.imm as u8);
-                self.home[inst.imm as usize] = Value(self.at as u32);
+                self.set_home(inst.imm as u8, Value(self.at as u32));
             }
             Op::SetReg => self.set_reg(inst.imm as u8, inst.a),
             Op::GetS | Op::GetD | Op::SetS | Op::SetD => self.fp_context(inst),
@@ -225,7 +225,7 @@ impl Emitter<'_> {
                 self.asm.store(Self::reg_mem(r), s);
             }
         }
-        self.home[usize::from(r)] = v;
+        self.set_home(r, v);
     }
 
     fn set_nzcv(&mut self, inst: &Inst) {

@@ -3,6 +3,7 @@
 mod alloc;
 mod alloc_xmm;
 pub mod asm;
+pub mod buffer;
 pub mod code;
 mod control;
 mod emit;

@@ -212,8 +212,9 @@ pub fn emit() -> (Vec<u8>, Stubs) {
     s.jumps[Helper::Svc as usize] = a.pos();
     svc(&mut a, restore);
 
-    match a.ops.finalize() {
-        Ok(bytes) => (bytes, s),
+    let mut bytes = Vec::new();
+    match a.ops.finish(&mut bytes) {
+        Ok(()) => (bytes, s),
         Err(e) => unreachable!("assembling the stubs: {e}"),
     }
 }
