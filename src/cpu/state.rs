@@ -11,6 +11,9 @@ pub const STATE_BIAS: usize = 128;
 pub const PENDING_SIGNAL: u32 = 1;
 pub const PENDING_EPOCH: u32 = 2;
 pub const PENDING_EXIT: u32 = 4;
+/// With [`PENDING_SIGNAL`]: the thread's mask on the host is that of a signal handler, everything blocked, fault signals
+/// too. It must be set before anything can fault.
+pub const PENDING_SEALED: u32 = 8;
 
 /// The guest CPU state of one thread. Guest meaning only in the first part; the second is the translator's.
 #[derive(Clone)]

@@ -20,8 +20,9 @@ pub enum Outcome {
     Undone,
 }
 
-/// Makes the system call that the registers name, if it is one of those that can be made like this. r15 is behind the
-/// SVC, whose immediate is 0.
+/// Makes the system call that the registers name, if it is one of those that can be made like this: one host call, by
+/// [`syscall_interruptible`](super::signals::syscall_interruptible), behind which it does nothing that can fault, as all
+/// signals may be blocked then. r15 is behind the SVC, whose immediate is 0.
 pub type Server = fn(&mut CpuState) -> Outcome;
 
 static SERVER: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +46,10 @@ pub(super) extern "sysv64" fn call(state: &mut CpuState, imm: u32) -> u32 {
     // SAFETY: only `set_server` stores here, and it stores a function of this type.
     let server = unsafe { std::mem::transmute::<usize, Server>(server) };
     thread.come_out();
-    match server(state) {
+    thread.in_direct_call.store(true, Ordering::Relaxed);
+    let outcome = server(state);
+    thread.in_direct_call.store(false, Ordering::Relaxed);
+    match outcome {
         Outcome::Refused => return ExitKind::Svc as u32,
         Outcome::Undone => return ExitKind::Undone as u32,
         Outcome::Made => {}

@@ -42,6 +42,21 @@ global_asm!(
     "mov rax, -{restart}",
     "pop rbx",
     "ret",
+    // (rdi general registers of a context, rsi its floating-point state): goes on behind the call that it interrupted.
+    ".p2align 4",
+    ".globl emu_safe_syscall_go_on",
+    ".hidden emu_safe_syscall_go_on",
+    "emu_safe_syscall_go_on:",
+    "ldmxcsr [rsi + {mxcsr}]",
+    "mov r12, [rdi + 8 * {r12}]",
+    "mov r13, [rdi + 8 * {r13}]",
+    "mov r14, [rdi + 8 * {r14}]",
+    "mov r15, [rdi + 8 * {r15}]",
+    "mov rbp, [rdi + 8 * {rbp}]",
+    "mov rbx, [rdi + 8 * {rbx}]",
+    "mov rax, [rdi + 8 * {rax}]",
+    "mov rsp, [rdi + 8 * {rsp}]",
+    "jmp emu_safe_syscall_end",
     // (edi list head, esi its length) -> eax
     ".p2align 4",
     ".globl emu_set_robust_list_32, emu_set_robust_list_32_int, emu_set_robust_list_32_refused",
@@ -61,6 +76,15 @@ global_asm!(
     "ret",
     ".popsection",
     restart = const ERESTARTSYS,
+    mxcsr = const std::mem::offset_of!(libc::_libc_fpstate, mxcsr),
+    r12 = const libc::REG_R12,
+    r13 = const libc::REG_R13,
+    r14 = const libc::REG_R14,
+    r15 = const libc::REG_R15,
+    rbp = const libc::REG_RBP,
+    rbx = const libc::REG_RBX,
+    rax = const libc::REG_RAX,
+    rsp = const libc::REG_RSP,
     set_robust_list = const I386_SET_ROBUST_LIST,
     enosys = const libc::ENOSYS,
 );
@@ -74,6 +98,7 @@ unsafe extern "C" {
     fn emu_safe_syscall_window();
     fn emu_safe_syscall_end();
     fn emu_safe_syscall_interrupted();
+    fn emu_safe_syscall_go_on(registers: *const i64, fp: *const libc::_libc_fpstate) -> !;
     fn emu_set_robust_list_32(head: u32, len: u32) -> i32;
     fn emu_set_robust_list_32_int();
     fn emu_set_robust_list_32_refused();
@@ -111,6 +136,19 @@ pub(super) fn rewind(rip: u64) -> Option<u64> {
     window
         .contains(&rip)
         .then_some(emu_safe_syscall_interrupted as *const () as u64)
+}
+
+/// From a signal handler that interrupted the end of a call of [`syscall_interruptible`]: goes on there without the kernel's
+/// rt_sigreturn. The mask stays the handler's.
+///
+/// # Safety
+/// The context is one at [`syscall_pc`], with floating-point state. The handler's own frames are given up, so they must own
+/// nothing.
+pub(super) unsafe fn go_on(context: &libc::ucontext_t) -> ! {
+    let machine = &context.uc_mcontext;
+    // SAFETY: behind a call of this file's routine no other registers matter: those that the C ABI has functions preserve,
+    // the result, and MXCSR, part of which is preserved too.
+    unsafe { emu_safe_syscall_go_on(machine.gregs.as_ptr(), machine.fpregs) }
 }
 
 /// The host's pc of a thread that is in, or comes out of, a call of [`syscall_interruptible`].

@@ -11,7 +11,7 @@ use super::faults;
 use super::runtime::{self, Runtime};
 use super::safe_syscall;
 use super::thread::{Captured, Thread};
-use crate::cpu::state::PENDING_SIGNAL;
+use crate::cpu::state::{PENDING_SEALED, PENDING_SIGNAL};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use super::safe_syscall::{interrupted_pc, set_robust_list_32, syscall_interruptible, syscall_pc};
@@ -166,6 +166,7 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
     let saved = *errno;
     // SAFETY: a thread stays in place while it is attached, and this is its own thread.
     let thread = unsafe { Thread::current().as_ref() };
+    let mut sealed = false;
     match (thread, runtime::get()) {
         (Some(thread), Some(runtime)) => {
             let mut interrupted = Interrupted {
@@ -179,7 +180,7 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
             } else if by_host && !after_syscall(interrupted.rip(), info) {
                 faults::die(signo, info, interrupted.context);
             } else {
-                asynchronous(&mut interrupted, signo, info);
+                sealed = asynchronous(&mut interrupted, signo, info);
             }
         }
         (_, runtime) if info.si_code > 0 && FAULT_SIGNALS.contains(&signo) => {
@@ -190,6 +191,11 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
         _ => tell_sink(signo, info),
     }
     *errno = saved;
+    // Signals of the thread's own making come here, and cost no more than natively.
+    if sealed {
+        // SAFETY: the context is that of a call's end; nothing in this function owns anything.
+        unsafe { safe_syscall::go_on(context) };
+    }
 }
 
 /// Whether `rip` is behind a SYSCALL instruction: then a signal that looks like a fault is one that the thread sent to
@@ -220,20 +226,39 @@ fn tell_sink(signo: i32, info: &libc::siginfo_t) {
     }
 }
 
-fn asynchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) {
-    tell_sink(signo, info);
-    interrupted
-        .thread
-        .pending()
-        .fetch_or(PENDING_SIGNAL, Ordering::SeqCst);
-    let mask = &mut interrupted.context.uc_sigmask;
-    // SAFETY: the mask is a valid set. (glibc leaves the two signals it keeps for itself out of a full set; the
-    // kernel's set is the first eight bytes.)
-    unsafe {
-        (&raw mut *mask).cast::<u64>().write_unaligned(u64::MAX);
-        for fault in FAULT_SIGNALS {
-            libc::sigdelset(mask, fault);
-        }
+/// All signals but those of faults, which the run time lives on.
+const CLOSED: u64 = {
+    let mut mask = u64::MAX;
+    let mut i = 0;
+    while i < FAULT_SIGNALS.len() {
+        mask &= !(1 << (FAULT_SIGNALS[i] - 1));
+        i += 1;
     }
+    mask
+};
+
+/// A signal for the guest. True: the thread may go on with the handler's own mask, behind the call that it interrupted.
+fn asynchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> bool {
+    tell_sink(signo, info);
+    let thread = interrupted.thread;
+    let sealed = thread.in_direct_call.load(Ordering::Relaxed)
+        && interrupted.rip() == syscall_pc()
+        && !interrupted.context.uc_mcontext.fpregs.is_null();
+    let why = if sealed {
+        PENDING_SIGNAL | PENDING_SEALED
+    } else {
+        PENDING_SIGNAL
+    };
+    thread.pending().fetch_or(why, Ordering::SeqCst);
+    if sealed {
+        return true;
+    }
+    // SAFETY: the kernel's set is the first eight bytes of the mask.
+    unsafe {
+        (&raw mut interrupted.context.uc_sigmask)
+            .cast::<u64>()
+            .write(CLOSED)
+    };
     interrupted.leave_soon();
+    false
 }

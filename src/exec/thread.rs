@@ -7,7 +7,7 @@ use crate::mem;
 use std::cell::Cell;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const PAGE: usize = 4096;
 /// Bytes of a translation stack; a reset (2.6 us) comes after some 65,000 frames that never return.
@@ -131,6 +131,9 @@ pub struct Thread {
     state: *mut CpuState,
     /// 1 from before the entry to translated code until its exit has been understood.
     in_code: AtomicU32,
+    /// In a system call that translated code makes on its way: behind it nothing can fault before the run loop has looked
+    /// at what is pending.
+    pub in_direct_call: AtomicBool,
     /// The cache's epoch that the translation stack belongs to.
     pub epoch: Cell<u64>,
     pub stack: TranslationStack,
@@ -159,6 +162,7 @@ impl Thread {
         let thread = Thread {
             state: Box::into_raw(state),
             in_code: AtomicU32::new(0),
+            in_direct_call: AtomicBool::new(false),
             epoch: Cell::new(u64::MAX),
             stack,
             captured: Cell::new(Captured::Interrupted),

@@ -1,7 +1,6 @@
 //! Dispatch: from a number and six words to the row's handler and back.
 
 use crate::confine;
-use crate::cpu::state::CpuState;
 use crate::diag::log::{self, Items, enabled};
 use crate::exec::machine::Machine;
 
@@ -231,22 +230,14 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
         convert(ctx.process, row.args, args)?
     };
     // SAFETY: every pointer among the arguments has been checked against the guest's window, or is one of `paths`.
-    Ok(Errno::check(unsafe { make(nr, host, blocks, ctx.machine.cpu()) })? as u32)
-}
-
-/// Makes a host call, which with `blocks` a signal may interrupt.
-///
-/// # Safety
-/// As [`raw::syscall`].
-pub unsafe fn make(nr: i64, host: [u64; 6], blocks: bool, cpu: &mut CpuState) -> i64 {
-    // SAFETY: the caller's contract.
-    unsafe {
+    let ret = unsafe {
         if blocks {
-            raw::syscall_interruptible(nr, host, cpu)
+            raw::syscall_interruptible(nr, host, ctx.machine.cpu())
         } else {
             raw::syscall(nr, host)
         }
-    }
+    };
+    Ok(Errno::check(ret)? as u32)
 }
 
 /// The host's arguments of a call without paths: widened, pointers checked and moved.
@@ -263,7 +254,7 @@ pub fn convert(process: &Process, kinds: &[Arg], args: &[u32; 6]) -> Result<[u64
     Ok(host)
 }
 
-#[inline]
+#[inline(always)]
 fn convert_one(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Result<u64, Errno> {
     let value = args[word];
     Ok(match arg {

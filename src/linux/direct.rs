@@ -4,10 +4,11 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::call::{convert, make};
+use super::call::convert;
 use super::errno::ERESTARTSYS;
 use super::process::Process;
 use super::ptrace::block;
+use super::raw;
 use super::table::{self, Handler};
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE};
 use crate::diag::stats::stats;
@@ -46,10 +47,8 @@ fn serve(cpu: &mut CpuState) -> Outcome {
     if seen || OFF.load(Ordering::Relaxed) {
         return Outcome::Refused;
     }
-    let (nr, blocks) = match row.handler {
-        Handler::Pass(nr) => (nr, false),
-        Handler::Block(nr) => (nr, true),
-        _ => return Outcome::Refused,
+    let (Handler::Pass(nr) | Handler::Block(nr)) = row.handler else {
+        return Outcome::Refused;
     };
     stats().syscalls.add(1);
     // Taking an exception clears the exclusive monitor.
@@ -58,7 +57,7 @@ fn serve(cpu: &mut CpuState) -> Outcome {
     let args = [cpu.r[0], cpu.r[1], cpu.r[2], cpu.r[3], cpu.r[4], cpu.r[5]];
     let value = match convert(process, row.args, &args) {
         // SAFETY: every pointer among the arguments has been checked against the guest's window.
-        Ok(host) => unsafe { make(nr, host, blocks, cpu) as i32 },
+        Ok(host) => unsafe { raw::syscall_interruptible(nr, host, cpu) as i32 },
         Err(errno) => -errno.0,
     };
     if value == -ERESTARTSYS {

@@ -152,6 +152,11 @@ impl Space {
         // SAFETY: the destination lies in the guest's window and faults are fixed up.
         let left = unsafe {
             match bytes.len() {
+                // A string instruction takes longer to begin than these two (a timespec) to end.
+                16 => {
+                    let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+                    (emu_mem_store64(to, half(0)) | emu_mem_store64(to.add(8), half(8))) as usize
+                }
                 1 => emu_mem_store8(to, word) as usize,
                 2 => emu_mem_store16(to, word) as usize,
                 4 => emu_mem_store32(to, word) as usize,

@@ -250,7 +250,7 @@ fn timed_wait(ctx: &mut SyscallContext<'_>, args: &[u32; 6], timeout: Option<lib
         deliverable(ctx.task, SigSet::ALL);
         if let Some(at) = ctx.task.held.iter().position(|q| set.contains(q.signo)) {
             let queued = ctx.task.held.remove(at);
-            break (queued.signo, host_bytes(&queued.info));
+            break (queued.signo, *host_bytes(&queued.info));
         }
         let timeout = timeout.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64);
         let call = [
@@ -309,28 +309,6 @@ pub fn sys_rt_sigqueueinfo(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> Sy
 /// rt_tgsigqueueinfo(tgid, tid, sig, info).
 pub fn sys_rt_tgsigqueueinfo(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     queue_info(libc::SYS_rt_tgsigqueueinfo, &args[..2], args[2], args[3])
-}
-
-/// A host call whose arguments are all plain ints.
-fn ints(nr: i64, values: &[u32]) -> SysResult {
-    let mut args = [0; 6];
-    for (slot, value) in args.iter_mut().zip(values) {
-        *slot = i64::from(*value as i32) as u64;
-    }
-    // SAFETY: kill, tkill and tgkill take no pointers; a signal to this process goes to its handlers.
-    Ok(Errno::check(unsafe { raw::syscall(nr, args) })? as u32)
-}
-
-pub fn sys_kill(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
-    ints(libc::SYS_kill, &args[..2])
-}
-
-pub fn sys_tkill(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
-    ints(libc::SYS_tkill, &args[..2])
-}
-
-pub fn sys_tgkill(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
-    ints(libc::SYS_tgkill, &args[..3])
 }
 
 fn signalfd(fd: u32, mask: u32, size: u32, flags: u32) -> SysResult {

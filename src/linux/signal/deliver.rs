@@ -16,7 +16,7 @@ use super::queue::{self, Queued};
 use super::set::SigSet;
 use super::siginfo::{self, GuestSigInfo, HostBytes};
 use crate::cpu::model::Features;
-use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
+use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SEALED, PENDING_SIGNAL};
 use crate::exec::machine::Machine;
 use crate::linux::call::{SyscallContext, SyscallResult};
 use crate::linux::direct;
@@ -90,9 +90,7 @@ pub fn bad_call(machine: &mut dyn Machine, task: &mut Task, process: &Process) {
 
 /// Takes what the host's handler has queued over into `held`.
 fn drain(task: &mut Task) {
-    while let Some(queued) = task.queue.pop() {
-        task.held.push(queued);
-    }
+    task.queue.drain(&mut task.held);
 }
 
 /// Whether a signal has been taken from the host that the guest, with mask `mask`, does not block: a call that
@@ -111,9 +109,43 @@ fn open_mask(task: &mut Task) {
     }
 }
 
+/// The host's mask is that of its handler ([`PENDING_SEALED`]). Opens it to what it will be in the guest's handler of the
+/// signal that waits, so that it need not be set again then; what else comes in waits behind that signal.
+fn unseal(task: &mut Task, process: &Process) {
+    drain(task);
+    let mask = task.mask;
+    let next = task.held.iter().find(|q| !mask.contains(q.signo));
+    let action = next.map(|q| (q.signo, process.actions.get(q.signo)));
+    match action {
+        Some((signo, action)) if action.is_handler() => {
+            let mask = handler_mask(mask, signo, &action);
+            task.queue.set_open();
+            host::set_mask(host::mask_for(mask));
+            task.host_mask = Some(mask);
+        }
+        _ => {
+            host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+            task.host_mask = None;
+        }
+    }
+}
+
+/// What is blocked while a handler of `signo` runs that interrupts a thread with mask `mask`.
+fn handler_mask(mask: SigSet, signo: i32, action: &SigAction) -> SigSet {
+    let mask = mask | action.mask;
+    if action.flags & SA_NODEFER == 0 {
+        mask | SigSet::of(signo)
+    } else {
+        mask
+    }
+}
+
 /// Delivers all pending signals and opens the host's mask to the guest's. To be called before guest code runs
 /// whenever PENDING_SIGNAL is set or a call has ended with `restart`.
 pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Process, mut restart: Restart) {
+    if pending(machine.cpu()).fetch_and(!PENDING_SEALED, Ordering::SeqCst) & PENDING_SEALED != 0 {
+        unseal(task, process);
+    }
     loop {
         pending(machine.cpu()).fetch_and(!PENDING_SIGNAL, Ordering::SeqCst);
         drain(task);
@@ -142,7 +174,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
             continue;
         }
         if task.trace.is_traced() {
-            let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+            let info = GuestSigInfo::from_host(siginfo::host_bytes(&queued.info));
             let Some(info) = tracee::signal(machine, task, &info) else {
                 continue;
             };
@@ -158,7 +190,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
             SIG_DFL => default_action(machine, task, process, &queued),
             _ => {
                 restart.settle(machine.cpu(), &action);
-                let info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+                let info = GuestSigInfo::from_host(siginfo::host_bytes(&queued.info));
                 call_handler(machine, task, process, &action, &info);
             }
         }
@@ -186,7 +218,7 @@ fn default_action(machine: &mut dyn Machine, task: &mut Task, process: &Process,
         process::die(process, queued.signo);
     }
     // The host has SIG_DFL too by now: give it the signal back and let it in.
-    host::requeue(queued.signo, &siginfo::host_bytes(&queued.info));
+    host::requeue(queued.signo, siginfo::host_bytes(&queued.info));
     open_mask(task);
     if traced {
         tracee::cover(machine, task);
@@ -222,7 +254,7 @@ fn force_traced(machine: &mut dyn Machine, task: &mut Task, process: &Process, i
 
 /// SIGCHLD of a child that the host has stopped for its tracer: what the guest is to see of it, if anything.
 fn child_trapped(queued: &mut Queued) -> bool {
-    let mut info = GuestSigInfo::from_host(&siginfo::host_bytes(&queued.info));
+    let mut info = GuestSigInfo::from_host(siginfo::host_bytes(&queued.info));
     let heard = tracer::child_trapped(&mut info);
     *queued = host_form(&info);
     heard
@@ -274,10 +306,11 @@ fn call_handler(
     } else {
         [frame::SIGRETURN_CODES[index], frame::SIGRETURN_CODES[index + 1]]
     };
-    let bytes = frame::encode_frame(&context, rt.then_some(info), retcode);
+    let frame = frame::Frame::new(&context, rt.then_some(info), retcode);
+    let bytes = frame.bytes();
     let top = task.altstack.frame_top(cpu.r[13], action.flags & SA_ONSTACK != 0);
     let sp = top.wrapping_sub(bytes.len() as u32) & !7;
-    if guest::put_bytes(sp, &bytes).is_err() {
+    if guest::put_bytes(sp, bytes).is_err() {
         return force_segv(machine, task, process, signo);
     }
     cpu.r[0] = signo as u32;
@@ -296,10 +329,7 @@ fn call_handler(
     cpu.set_cpsr(cpsr);
     cpu.ex_addr = NO_EXCLUSIVE;
     task.saved_mask = None;
-    task.mask = task.mask | action.mask;
-    if action.flags & SA_NODEFER == 0 {
-        task.mask = task.mask | SigSet::of(signo);
-    }
+    task.mask = handler_mask(task.mask, signo, action);
     if task.altstack.flags & SS_AUTODISARM != 0 {
         task.altstack = AltStack::default();
     }

@@ -11,6 +11,7 @@ use super::set::SigSet;
 use super::siginfo::GuestSigInfo;
 use crate::cpu::state::CpuState;
 use crate::linux::task::{AltStack, FaultRecord};
+use zerocopy::{FromBytes, IntoBytes};
 
 pub const UCONTEXT_SIZE: usize = 744;
 pub const SIGFRAME_SIZE: usize = UCONTEXT_SIZE + 16;
@@ -90,13 +91,12 @@ fn get(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl Context {
-    /// `struct ucontext`; `rt` frames carry the alternate stack, others a magic number.
-    pub fn encode(&self, rt: bool) -> [u8; UCONTEXT_SIZE] {
-        let mut uc = [0; UCONTEXT_SIZE];
+    /// `struct ucontext`, into zeros; `rt` frames carry the alternate stack, others a magic number.
+    fn encode(&self, rt: bool, uc: &mut [u8]) {
         if rt {
             uc[UC_STACK..UC_STACK + 12].copy_from_slice(&self.altstack.to_bytes());
         } else {
-            put(&mut uc, 0, SIGFRAME_MAGIC);
+            put(uc, 0, SIGFRAME_MAGIC);
         }
         let sc = &mut uc[UC_MCONTEXT..UC_SIGMASK];
         put(sc, 0, self.fault.trap_no);
@@ -112,13 +112,11 @@ impl Context {
             let block = &mut uc[UC_REGSPACE..];
             put(block, 0, VFP_MAGIC);
             put(block, 4, VFP_SIZE);
-            for (i, d) in vfp.d.iter().enumerate() {
-                block[8 + 8 * i..16 + 8 * i].copy_from_slice(&d.to_le_bytes());
-            }
+            // Of a little-endian machine, as the host is.
+            block[8..VFP_FPSCR].copy_from_slice(vfp.d.as_bytes());
             put(block, VFP_FPSCR, vfp.fpscr);
             put(block, VFP_FPEXC, FPEXC_EN);
         }
-        uc
     }
 
     /// Reads back what a handler may have changed. `vfp`: whether this machine's frames have the VFP block.
@@ -142,9 +140,8 @@ impl Context {
             if get(block, 0) != VFP_MAGIC || get(block, 4) != VFP_SIZE {
                 return Err(BadFrame);
             }
-            let word = |i: usize| u64::from(get(block, 8 + 8 * i)) | u64::from(get(block, 12 + 8 * i)) << 32;
             Some(Vfp {
-                d: std::array::from_fn(word),
+                d: <[u64; 32]>::read_from_bytes(&block[8..VFP_FPSCR]).map_err(|_| BadFrame)?,
                 fpscr: get(block, VFP_FPSCR),
             })
         } else {
@@ -162,17 +159,32 @@ impl Context {
     }
 }
 
-/// A whole frame: siginfo first if `info`, and the return code words at its end.
-pub fn encode_frame(context: &Context, info: Option<&GuestSigInfo>, retcode: [u32; 2]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(RT_SIGFRAME_SIZE);
-    if let Some(info) = info {
-        out.extend_from_slice(&info.0);
+/// A whole frame as it lies on the guest's stack.
+pub struct Frame {
+    bytes: [u8; RT_SIGFRAME_SIZE],
+    start: usize,
+}
+
+impl Frame {
+    /// Siginfo first if `info`, and the return code words at the end.
+    pub fn new(context: &Context, info: Option<&GuestSigInfo>, retcode: [u32; 2]) -> Frame {
+        let mut bytes = [0; RT_SIGFRAME_SIZE];
+        let start = if let Some(info) = info {
+            bytes[..SIGINFO_SIZE].copy_from_slice(&info.0);
+            0
+        } else {
+            SIGINFO_SIZE
+        };
+        let (uc, end) = bytes[SIGINFO_SIZE..].split_at_mut(UCONTEXT_SIZE);
+        context.encode(info.is_some(), uc);
+        put(end, 0, retcode[0]);
+        put(end, 4, retcode[1]);
+        Frame { bytes, start }
     }
-    out.extend_from_slice(&context.encode(info.is_some()));
-    for word in [retcode[0], retcode[1], 0, 0] {
-        out.extend_from_slice(&word.to_le_bytes());
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
     }
-    out
 }
 
 /// CPSR with which a handler at `handler` starts.

@@ -68,19 +68,15 @@ impl SignalQueue {
         self.tail.store(tail.wrapping_add(1), Ordering::Release);
     }
 
-    /// Consumer: the oldest signal.
-    pub fn pop(&self) -> Option<Queued> {
-        let (head, tail) = (
-            self.head.load(Ordering::Relaxed),
-            self.tail.load(Ordering::Acquire),
-        );
-        if head == tail {
-            return None;
+    /// Consumer: moves all signals to `held`, the oldest first.
+    pub fn drain(&self, held: &mut Vec<Queued>) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        while head != self.tail.load(Ordering::Acquire) {
+            // SAFETY: slots from head to tail are initialised, and the producer does not change them.
+            held.push(*unsafe { (*self.slot(head)).assume_init_ref() });
+            head = head.wrapping_add(1);
+            self.head.store(head, Ordering::Release);
         }
-        // SAFETY: slots from head to tail are initialised, and the producer does not change them.
-        let queued = unsafe { (*self.slot(head)).assume_init() };
-        self.head.store(head.wrapping_add(1), Ordering::Release);
-        Some(queued)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -148,12 +144,15 @@ mod tests {
     #[test]
     fn keeps_order_and_one_of_each_fault_signal() {
         let queue = SignalQueue::default();
-        assert!(queue.pop().is_none());
+        let mut held = Vec::new();
+        queue.drain(&mut held);
+        assert!(held.is_empty());
         for signo in [34, libc::SIGSEGV, 34, libc::SIGSEGV, libc::SIGBUS] {
             queue.push(queued(signo));
         }
         assert!(queue.is_closed());
-        let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).map(|q| q.signo).collect();
+        queue.drain(&mut held);
+        let order: Vec<i32> = held.iter().map(|q| q.signo).collect();
         assert_eq!(order, [34, libc::SIGSEGV, 34, libc::SIGBUS]);
         assert!(queue.is_empty());
     }
@@ -163,7 +162,10 @@ mod tests {
         let queue = SignalQueue::default();
         for i in 0..100 {
             queue.push(queued(32 + i % 32));
-            assert_eq!(queue.pop().unwrap().signo, 32 + i % 32);
+            let mut held = Vec::new();
+            queue.drain(&mut held);
+            assert_eq!(held.len(), 1);
+            assert_eq!(held[0].signo, 32 + i % 32);
         }
     }
 }

@@ -90,9 +90,9 @@ fn fields(layout: Layout) -> &'static [Field] {
 pub type HostBytes = [u8; 128];
 
 /// The bytes of a host siginfo.
-pub fn host_bytes(info: &libc::siginfo_t) -> HostBytes {
+pub fn host_bytes(info: &libc::siginfo_t) -> &HostBytes {
     // SAFETY: siginfo_t is 128 bytes of plain data; the kernel (or a zeroing initialiser) has written all of them.
-    unsafe { std::mem::transmute_copy(info) }
+    unsafe { &*std::ptr::from_ref(info).cast() }
 }
 
 const _: () = assert!(size_of::<libc::siginfo_t>() == 128);
@@ -105,7 +105,12 @@ impl GuestSigInfo {
         let mut guest = GuestSigInfo::ZERO;
         guest.0[..12].copy_from_slice(&host[..12]);
         for &(from, to, _, len) in fields(layout(guest.signo(), guest.code())) {
-            guest.0[to..to + len].copy_from_slice(&host[from..from + len]);
+            // Mostly a word, which is copied as one.
+            if len == 4 {
+                guest.0[to..to + 4].copy_from_slice(&host[from..from + 4]);
+            } else {
+                guest.0[to..to + len].copy_from_slice(&host[from..from + len]);
+            }
         }
         guest
     }
