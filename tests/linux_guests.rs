@@ -56,10 +56,16 @@ fn check(guest: &str, targets: &[Target]) {
 }
 
 fn check_with(options: &[&str], guest: &str, targets: &[Target]) {
+    check_given(options, guest, &[], targets);
+}
+
+/// With arguments for the guest.
+fn check_given(options: &[&str], guest: &str, arguments: &[&str], targets: &[Target]) {
     for target in targets {
         let output = Command::new(env!("CARGO_BIN_EXE_emu"))
             .args(options)
             .arg(build(guest, target))
+            .args(arguments)
             .output()
             .expect("emu starts");
         let text = String::from_utf8_lossy(&output.stdout);
@@ -310,6 +316,13 @@ fn threads_behind_another_filter() {
 #[test]
 fn storms() {
     check("storms", &TARGETS);
+}
+
+/// The first seconds of what `tools/soak` does for half an hour.
+#[test]
+fn soak() {
+    check_given(&[], "soak", &["signals", "2", "1"], &TARGETS);
+    check_given(&[], "soak", &["churn", "2", "1"], &TARGETS);
 }
 
 #[test]
