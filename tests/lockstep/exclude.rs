@@ -241,7 +241,10 @@ pub fn excused(ours: &Output, theirs: &Output, listing: &Listing<'_>) -> Option<
     // A denormal operand that is flushed is not exact (Arm ARM, FPToFixedJS: Z is 0 where the value is zero and the
     // operand's fraction is not); for QEMU 7.2 it is.
     let javascript = |insn: &Insn| matches!(insn, Insn::Vfp(Vfp::CvtJs { .. }));
-    if theirs.fpscr & 0x0100_0000 != 0 && insns.iter().any(javascript) {
+    // A sequence may set or clear FPSCR.FZ on its way.
+    let writes_fpscr = |insn: &Insn| matches!(insn, Insn::Vfp(Vfp::Msr { .. }));
+    let may_flush = theirs.fpscr & 0x0100_0000 != 0 || insns.iter().any(writes_fpscr);
+    if may_flush && insns.iter().any(javascript) {
         return Some("VJCVT of a flushed operand");
     }
     // UNPREDICTABLE (Arm ARM B2.9.5, "Load-Exclusive and Store-Exclusive instruction usage restrictions").
