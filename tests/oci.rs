@@ -378,6 +378,18 @@ fn programs_children_and_scripts() {
         said.starts_with("uid=7 gid=8") && said.contains("Permission denied") && status == Some(1),
         "{said}"
     );
+    // As podman mounts over directories; what would have to be copied is refused.
+    let tmpfs = |place: &str| json!({ "destination": place, "type": "tmpfs", "source": "tmpfs", "options": ["rw", "tmpcopyup"] });
+    let script = "echo x >/tmp/x; cat /tmp/x; grep -c /tmp /proc/mounts";
+    b.config(&["/bin/sh", "-c", script], |c| {
+        c["mounts"].as_array_mut().expect("mounts").push(tmpfs("/tmp"));
+    });
+    assert_eq!(b.run(), ("x\n1\n".into(), Some(0)));
+    assert!(!b.dir.join("rootfs/tmp/x").exists());
+    b.config(&["/bin/true"], |c| {
+        c["mounts"].as_array_mut().expect("mounts").push(tmpfs("/bin"));
+    });
+    b.refuses(&["create", "one"], "mounts: /bin: tmpcopyup");
     b.config(&["/bin/mkdir", "/x"], |c| c["root"]["readonly"] = json!(true));
     assert!(b.run().0.contains("Read-only file system"));
     assert_eq!(b.oci(&["list", "-q"]).stdout, b"");

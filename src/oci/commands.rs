@@ -3,7 +3,7 @@
 use crate::executor::Emulator;
 use crate::report::{chain, line};
 use crate::state::{self, cgroups, load};
-use crate::{Create, Exec, Format, Global, emulator, seccomp, wait};
+use crate::{Create, Exec, Format, Global, causes, devices, emulator, seccomp, wait};
 use emu::linux::seccomp::file_with;
 use libcgroups::common::CgroupManager;
 use libcontainer::container::builder::ContainerBuilder;
@@ -13,7 +13,7 @@ use libcontainer::syscall::syscall::SyscallType;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 type Outcome = Result<i32, String>;
@@ -48,27 +48,104 @@ pub fn create(global: &Global, options: &Create) -> Result<Container, String> {
         return Err(format!("{}: no linux or no process", config.display()));
     }
     let executor = emulator_for(global, &spec)?;
+    let dir = state::root(global).join(id);
+    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let rules = resources.and_then(|r| r.devices().clone()).unwrap_or_default();
+    let own = OwnBundle::new(&dir, spec, &root)?;
+    let causes = causes::collect();
     let container = builder(global, id, executor)?
         .with_pid_file(options.pid_file.clone())
         .map_err(chain)?
         .with_console_socket(options.console_socket.clone())
         .with_preserved_fds(i32::from(options.preserve_fds))
-        .as_init(bundle)
+        .as_init(&own.0)
         .with_systemd(global.systemd_cgroup)
         .with_detach(true)
         .with_no_pivot(options.no_pivot)
         .build();
     match container {
-        Ok(container) => {
+        Ok(mut container) => {
+            let pid = container.pid().map_or(-1, |pid| pid.as_raw());
+            if let Err(error) = devices::restrict(pid, &rules) {
+                let _ = container.delete(true);
+                return Err(error);
+            }
+            container.state.bundle = bundle;
+            container.save().map_err(chain)?;
             state::note_start_time(&container);
             Ok(container)
         }
         Err(error) => {
             // It was not there before, see above, and is of no use now.
-            let _ = std::fs::remove_dir_all(state::root(global).join(id));
-            Err(chain(error))
+            let _ = std::fs::remove_dir_all(dir);
+            Err(causes.explain(chain(error)))
         }
     }
+}
+
+/// A bundle whose config.json is the container's with what libcontainer does not know put otherwise. Removed in the end.
+struct OwnBundle(PathBuf);
+
+impl OwnBundle {
+    fn new(dir: &Path, mut spec: Spec, root: &Path) -> Result<OwnBundle, String> {
+        let absolute = root
+            .canonicalize()
+            .map_err(|error| format!("root.path: {}: {error}", root.display()))?;
+        if let Some(field) = spec.root_mut() {
+            field.set_path(absolute.clone());
+        }
+        for mount in spec.mounts_mut().iter_mut().flatten() {
+            let copies = |option: &String| option == "tmpcopyup";
+            let wanted = mount.options().iter().flatten().any(copies);
+            if !wanted {
+                continue;
+            }
+            if !is_empty_below(&absolute, mount.destination()) {
+                return Err(format!(
+                    "mounts: {}: tmpcopyup of a directory that is not empty is not supported; podman leaves it out with notmpcopyup",
+                    mount.destination().display()
+                ));
+            }
+            let options = mount
+                .options()
+                .iter()
+                .flatten()
+                .filter(|o| !copies(o))
+                .cloned()
+                .collect();
+            mount.set_options(Some(options));
+        }
+        let id = dir.file_name().unwrap_or_default().display();
+        let own = OwnBundle(dir.with_file_name(format!(".{id}.bundle-{}", std::process::id())));
+        let place = |error: &dyn std::fmt::Display| format!("{}: {error}", own.0.display());
+        std::fs::create_dir_all(&own.0).map_err(|error| place(&error))?;
+        let text = serde_json::to_vec(&spec).map_err(|error| place(&error))?;
+        std::fs::write(own.0.join("config.json"), text).map_err(|error| place(&error))?;
+        Ok(own)
+    }
+}
+
+impl Drop for OwnBundle {
+    fn drop(&mut self) {
+        // Left over it hurts nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether nothing is in the directory `place` of the root; one that is not there is made later. Links of the image are not
+/// followed: they could lead to places of the host.
+fn is_empty_below(root: &Path, place: &Path) -> bool {
+    let below = place.strip_prefix("/").unwrap_or(place);
+    let mut at = root.to_path_buf();
+    for part in below.components() {
+        at.push(part);
+        match at.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return false,
+            Err(_) => return true,
+        }
+    }
+    std::fs::read_dir(at).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn builder(global: &Global, id: &str, executor: Emulator) -> Result<ContainerBuilder, String> {
@@ -171,6 +248,7 @@ pub fn exec(global: &Global, options: &Exec) -> Outcome {
     if !options.detach {
         wait::adopt_orphans();
     }
+    let causes = causes::collect();
     let pid = builder(global, &options.id, executor).and_then(|builder| {
         builder
             .with_pid_file(options.pid_file.clone())
@@ -186,7 +264,7 @@ pub fn exec(global: &Global, options: &Exec) -> Outcome {
             .map_err(chain)
     });
     let _ = std::fs::remove_file(&file);
-    let pid = pid?.as_raw();
+    let pid = pid.map_err(|error| causes.explain(error))?.as_raw();
     match options.detach {
         true => Ok(0),
         false => Ok(wait::for_process(pid)),

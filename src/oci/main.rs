@@ -1,6 +1,8 @@
 //! `emu-oci`: an OCI run-time for containers of ARM programs, with runc's command line.
 
+mod causes;
 mod commands;
+mod devices;
 mod emulator;
 mod executor;
 mod report;
