@@ -149,14 +149,36 @@ fn what_is_in_the_root() {
         w.says(&["--ro-bind", &file, "/etc/one"], "cat /etc/one"),
         "from outside\n"
     );
-    let output = w.run(&["--bind", "/no/such", "/mnt"], &["/bin/true"]);
-    let errors = text(&output.stderr);
-    assert_eq!(
-        (output.status.code(), errors.lines().count()),
-        (Some(125), 1),
-        "{errors}"
-    );
-    assert!(errors.contains("--bind /no/such"), "{errors}");
+    let outside = w.path("src");
+    for (options, part) in [
+        (["--bind", "/no/such", "/mnt"], "--bind /no/such: No such file"),
+        (
+            ["--bind", &file, "/mnt"],
+            "/mnt in the guest's root: Is a directory; a file",
+        ),
+        (
+            ["--bind", &outside, "/bin/busybox"],
+            "/bin/busybox in the guest's root: Not a directory; a",
+        ),
+        (
+            ["--root", &file, "--init"],
+            &format!("--root {file}: Not a directory"),
+        ),
+    ] {
+        let mut command = w.emu();
+        if options[0] != "--root" {
+            command.arg("--root").arg(&root);
+        }
+        let output = command
+            .args(options)
+            .arg("/bin/true")
+            .output()
+            .expect("emu starts");
+        let errors = text(&output.stderr);
+        let want = (Some(125), 1);
+        assert_eq!((output.status.code(), errors.lines().count()), want, "{errors}");
+        assert!(errors.contains(part), "{errors}");
+    }
     // The usual ones.
     let out = w.says(
         &[],

@@ -443,7 +443,8 @@ pub fn find_program(
     path: &OsStr,
     resolve: &dyn Fn(&Path) -> PathBuf,
 ) -> Result<Found, LaunchError> {
-    if program.as_bytes().contains(&b'/') {
+    // . and .. are in every directory, and none of PATH's is meant.
+    if program.as_bytes().contains(&b'/') || program == "." || program == ".." {
         let guest = PathBuf::from(program);
         let host = resolve(&guest);
         return check_executable(&host, &guest).map(|()| Found { guest, host });

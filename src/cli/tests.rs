@@ -168,6 +168,8 @@ fn programs_are_found_as_a_shell_finds_them() {
         ("/no/such", "", EXIT_NOT_FOUND, "no such file"),
         ("/etc/passwd/x", "", EXIT_NOT_FOUND, "no such file"),
         ("/etc", "", EXIT_CANNOT_RUN, "is a directory"),
+        (".", "/bin", EXIT_CANNOT_RUN, ".: is a directory"),
+        ("..", "/bin", EXIT_CANNOT_RUN, "..: is a directory"),
         ("/dev/null", "", EXIT_CANNOT_RUN, "regular"),
         ("/etc/passwd", "", EXIT_CANNOT_RUN, "permission"),
         ("passwd", "/etc", EXIT_CANNOT_RUN, "permission"),

@@ -74,7 +74,14 @@ pub fn prepare(policy: &Policy) -> Result<Root, ConfineError> {
     });
     let tree = match (&policy.root, over_root) {
         (_, Some(lower)) => overlay(lower)?,
-        (Some(dir), None) => host_tree(dir, attr::NOSUID | attr::NODEV, "--root")?,
+        (Some(dir), None) => {
+            let tree = host_tree(dir, attr::NOSUID | attr::NODEV, "--root")?;
+            let what = || format!("--root {}", dir.display());
+            match is_dir(&tree).map_err(|e| setup(&what(), &e))? {
+                true => tree,
+                false => return Err(setup(&what(), &io::Error::from_raw_os_error(libc::ENOTDIR))),
+            }
+        }
         (None, None) => {
             let options = [(c"mode", Some(c"0755")), (c"size", Some(c"16m"))];
             sys::new_mount(c"tmpfs", &options, attr::NOSUID | attr::NODEV)
@@ -197,7 +204,11 @@ impl Root {
         for mount in &self.mounts {
             make_place(&mount.target, mount.is_dir).map_err(|error| {
                 let mut problem = setup(&format!("{} in the guest's root", mount.target.display()), &error);
-                problem.advise("make it beforehand, or leave the root as it is with --overlay DIR /");
+                problem.advise(match error.raw_os_error() {
+                    Some(libc::EISDIR) => "a file goes over a file: name it there too",
+                    Some(libc::ENOTDIR) => "a directory goes over a directory",
+                    _ => "make it beforehand, or leave the root as it is with --overlay DIR /",
+                });
                 problem
             })?;
             put(mount).map_err(|e| setup(&format!("{} in the guest's root", mount.target.display()), &e))?;
@@ -216,10 +227,14 @@ fn put(mount: &Prepared) -> io::Result<()> {
     }
 }
 
-/// Something to mount on, as far as it is not there.
+/// Something to mount on, as far as it is not there: what is there must be of the mount's kind.
 fn make_place(target: &Path, dir: bool) -> io::Result<()> {
-    if fs::metadata(target).is_ok() {
-        return Ok(());
+    if let Ok(meta) = fs::metadata(target) {
+        return match (dir, meta.is_dir()) {
+            (true, false) => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+            (false, true) => Err(io::Error::from_raw_os_error(libc::EISDIR)),
+            _ => Ok(()),
+        };
     }
     if dir {
         return fs::create_dir_all(target);
