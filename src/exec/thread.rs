@@ -7,7 +7,7 @@ use crate::mem;
 use std::cell::Cell;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
 /// Bytes of a translation stack; a reset (2.6 us) comes after some 65,000 frames that never return.
@@ -19,6 +19,19 @@ pub const SENTINEL_TAG: u32 = u32::MAX;
 /// Bytes of an alternate signal stack: the frame of a processor with all its vector state is up to 12 KiB.
 const ALT_BYTES: usize = 64 << 10;
 
+/// Mappings that threads have left behind, for the next ones: a mapping of each kind costs three host calls, and page
+/// faults. No lock, which a fork could find taken. Nothing in them matters.
+static SPARE: [[AtomicUsize; 4]; 2] = [const { [const { AtomicUsize::new(0) }; 4] }; 2];
+
+/// Where spare mappings of `len` bytes are.
+fn spares(len: usize) -> &'static [AtomicUsize] {
+    match len {
+        STACK_BYTES => &SPARE[0],
+        ALT_BYTES => &SPARE[1],
+        _ => &[],
+    }
+}
+
 /// A private mapping with an inaccessible page at either end.
 #[derive(Debug)]
 struct Guarded {
@@ -28,6 +41,12 @@ struct Guarded {
 
 impl Guarded {
     fn new(len: usize) -> io::Result<Guarded> {
+        for spare in spares(len) {
+            let start = spare.swap(0, Ordering::Acquire);
+            if start != 0 {
+                return Ok(Guarded { start, len });
+            }
+        }
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let whole = len + 2 * PAGE;
         // SAFETY: a new mapping wherever the kernel likes.
@@ -67,6 +86,14 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        for spare in spares(self.len) {
+            if spare
+                .compare_exchange(0, self.start, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+            {
+                return;
+            }
+        }
         // SAFETY: the mapping is this value's own, and its user is gone.
         unsafe { libc::munmap((self.start - PAGE) as *mut libc::c_void, self.len + 2 * PAGE) };
     }

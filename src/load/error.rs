@@ -32,6 +32,8 @@ pub enum Problem {
     UnknownFormat,
     #[error("script: its first line names no interpreter that fits in 255 bytes")]
     Script,
+    #[error("script: the file ends before its first line names an interpreter")]
+    EmptyScript,
     #[error("truncated: {what} would end at byte {end} but the file has {size}; copy the file again")]
     Truncated { what: &'static str, end: u64, size: u64 },
     #[error("is a 64-bit program; only 32-bit ARM programs run here")]
@@ -83,6 +85,8 @@ impl Problem {
     pub fn errno(&self) -> i32 {
         match self {
             Problem::NotFound | Problem::NoInterpreter { .. } => libc::ENOENT,
+            // The kernel opens an interpreter without a name: the working directory, which cannot be executed.
+            Problem::EmptyScript => libc::EACCES,
             Problem::Permission(_) | Problem::Directory | Problem::NotRegular => libc::EACCES,
             Problem::Io { error, .. } => error.raw_os_error().unwrap_or(libc::EIO),
             Problem::NoRoom(_) => libc::ENOMEM,

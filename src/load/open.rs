@@ -118,7 +118,7 @@ fn executable(file: &File) -> Result<(), Problem> {
 /// The kind of a file that begins with `head` ([`HEAD`] bytes, or the whole file).
 pub(super) fn kind(head: &[u8]) -> Result<Kind, Problem> {
     if head.starts_with(b"#!") {
-        return script(head).ok_or(Problem::Script);
+        return script(head);
     }
     if !head.starts_with(header::ELFMAG) {
         return Ok(Kind::Unknown);
@@ -146,29 +146,31 @@ pub(super) fn kind(head: &[u8]) -> Result<Kind, Problem> {
     })
 }
 
-/// Splits the first line of a script as the kernel's load_script does.
-fn script(head: &[u8]) -> Option<Kind> {
+/// Splits the first line of a script as the kernel's load_script does (fs/binfmt_script.c).
+fn script(head: &[u8]) -> Result<Kind, Problem> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let line = &head[2..];
-    let (line, whole) = match line.iter().position(|&b| b == b'\n') {
-        Some(end) => (&line[..end], true),
-        None => (line, head.len() < HEAD),
-    };
     // The kernel's buffer is NUL-padded: a NUL ends the line as well.
-    let (line, whole) = match line.iter().position(|&b| b == 0) {
-        Some(end) => (&line[..end], true),
-        None => (line, whole),
+    let (line, whole, newline) = match line.iter().position(|&b| b == b'\n' || b == 0) {
+        Some(end) => (&line[..end], true, line[end] == b'\n'),
+        None => (line, head.len() < HEAD, false),
     };
-    let start = line.iter().position(|b| !blank(b))?;
+    let Some(start) = line.iter().position(|b| !blank(b)) else {
+        return Err(if whole && !newline {
+            Problem::EmptyScript
+        } else {
+            Problem::Script
+        });
+    };
     let line = &line[start..];
     let end = line.iter().position(blank);
     if end.is_none() && !whole {
         // The interpreter's name may go on.
-        return None;
+        return Err(Problem::Script);
     }
     let (interpreter, rest) = line.split_at(end.unwrap_or(line.len()));
     let argument = rest.trim_ascii();
-    Some(Kind::Script {
+    Ok(Kind::Script {
         interpreter: interpreter.to_vec(),
         argument: (!argument.is_empty()).then(|| argument.to_vec()),
     })
@@ -228,6 +230,16 @@ mod tests {
         );
         assert_eq!(of(b"#!\n"), None);
         assert_eq!(of(b"#!   "), None);
+        // What Linux answers (6.18, fs/binfmt_script.c, the same since 5.1).
+        let errno = |text: &[u8]| kind(text).err().map(|problem| problem.errno());
+        for text in [&b"#!"[..], b"#! \t", b"#!\0", b"#! \0x\n", b"#!\0/bin/true\n"] {
+            assert_eq!(errno(text), Some(libc::EACCES), "{text:?}");
+        }
+        let mut blank = b"#!".to_vec();
+        blank.resize(HEAD, b' ');
+        for text in [&b"#!\n"[..], b"#!  \n", b"#!  \n\0", &blank] {
+            assert_eq!(errno(text), Some(libc::ENOEXEC), "{text:?}");
+        }
         let mut long = b"#!/".to_vec();
         long.resize(HEAD, b'a');
         assert_eq!(of(&long), None);
