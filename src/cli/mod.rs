@@ -2,6 +2,7 @@
 
 pub mod confine;
 pub mod entry;
+mod plain;
 pub mod qemu;
 
 use crate::confine::profile::{Policy, parse_size};
@@ -223,6 +224,22 @@ impl Config {
         args: impl IntoIterator<Item = OsString>,
         var: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Config, Stop> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut config = match plain::read(&args) {
+            Some(config) => config,
+            None => Config::parse_fully(args)?,
+        };
+        if config.sysroot.is_none() {
+            let set = ["EMU_LD_PREFIX", "QEMU_LD_PREFIX"]
+                .iter()
+                .find_map(|n| var(n).filter(|v| !v.is_empty()));
+            config.sysroot = set.map(PathBuf::from);
+        }
+        Ok(config)
+    }
+
+    /// As [`Config::parse`], every option, without the environment.
+    fn parse_fully(args: Vec<OsString>) -> Result<Config, Stop> {
         let matches = Options::command().try_get_matches_from(args).map_err(stop)?;
         let options = Options::from_arg_matches(&matches).map_err(stop)?;
         let mut edits = Vec::new();
@@ -250,13 +267,8 @@ impl Config {
         let clear_env = options.clear_env || policy.as_mut().is_some_and(|p| p.clear_env);
         let mut command = options.command.into_iter();
         let program = command.next().unwrap_or_default();
-        let from_env = || {
-            ["EMU_LD_PREFIX", "QEMU_LD_PREFIX"]
-                .iter()
-                .find_map(|n| var(n).filter(|v| !v.is_empty()))
-        };
         Ok(Config {
-            sysroot: options.sysroot.or_else(|| from_env().map(PathBuf::from)),
+            sysroot: options.sysroot,
             env,
             argv0: options.argv0,
             stack_size: options.stack_size,

@@ -185,3 +185,56 @@ fn programs_are_found_as_a_shell_finds_them() {
         (Some("/bin/env"), Some("/usr/bin/env"))
     );
 }
+
+/// What is read without clap is what clap reads.
+#[test]
+fn plain_command_lines_mean_the_same_either_way() {
+    let texts = [
+        "p",
+        "p --strace -- -x",
+        "-- p -- x",
+        "-- -p x",
+        "-L /r --cpu cortex-a8 p a b",
+        "-L /r -L /s p",
+        "-0 -zero --strace --stats --no-aslr --strict-fp --based --unconfined --allow-setuid --no-share p",
+        "--reexec 4 --reexec-limits 1,2,18446744073709551615 --reexec-family 901,5 --cpu max -0 sh -- /bin/sh -c x",
+        "--reexec 4 --cpu max -0 . -- -p",
+        "p -",
+        "p --help",
+    ];
+    for text in texts {
+        let args: Vec<OsString> = std::iter::once("emu")
+            .chain(text.split(' '))
+            .map(OsString::from)
+            .collect();
+        let plain = super::plain::read(&args).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(plain, Config::parse_fully(args).unwrap(), "{text}");
+    }
+    // Mistakes, and what is rare: clap's.
+    let others = [
+        "",
+        "-",
+        "--help",
+        "-L",
+        "-L -x p",
+        "--cpu",
+        "-0 -- p",
+        "--",
+        "--reexec x p",
+        "--reexec-family 1,2 p",
+        "--reexec 1 --reexec-family 1 p",
+        "--reexec 1 --reexec-limits 1,x p",
+        "-d exec p",
+        "--root / p",
+        "-L/r p",
+        "--cpu=max p",
+        "--reexec -1 p",
+    ];
+    for text in others {
+        let args: Vec<OsString> = std::iter::once("emu")
+            .chain(text.split(' '))
+            .map(OsString::from)
+            .collect();
+        assert!(super::plain::read(&args).is_none(), "{text}");
+    }
+}

@@ -538,12 +538,15 @@ fn claim(config: &SpaceConfig) -> Result<Claim, InitError> {
 /// The window at host address 0: finds the lowest mappable address and reserves the window from there on, with the
 /// guard, if asked to and if the host's limits allow it. `None` if the host has no low memory for us.
 fn claim_identity(reserve: bool) -> Result<Option<Claim>, InitError> {
-    let setting = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").ok();
-    let setting = setting
-        .and_then(|text| text.trim().parse::<u32>().ok())
-        .unwrap_or(1 << 16);
+    // Looked at only where the usual addresses are refused.
+    let setting = || {
+        let setting = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").ok();
+        let setting = setting.and_then(|text| text.trim().parse::<u32>().ok());
+        setting.unwrap_or(1 << 16).next_multiple_of(PAGE_SIZE)
+    };
     // A privileged process may map below the setting.
-    for low in [PAGE_SIZE, 1 << 15, 1 << 16, setting.next_multiple_of(PAGE_SIZE)] {
+    let usual = [PAGE_SIZE, 1 << 15, 1 << 16];
+    for low in usual.into_iter().chain(std::iter::once_with(setting)) {
         if low == 0 || low > 1 << 20 {
             continue;
         }
