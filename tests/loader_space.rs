@@ -450,6 +450,16 @@ fn code_pages_are_watched() {
     space.munmap(at, P).expect("unmap");
     assert_eq!(changed(), (at, at + P));
 
+    // A neighbour's code is no concern of a mapping that grows and has to move for it.
+    let at = fixed(0x180c_0000, 2 * P, RW);
+    let code = fixed(at + 2 * P, P, Prot::READ | Prot::EXEC);
+    space.protect_code(code >> 12);
+    let moved = space.mremap(at, 2 * P, 4 * P, libc::MREMAP_MAYMOVE, 0);
+    assert!(moved.is_ok_and(|to| to != at));
+    assert_eq!(changed(), (0, 0));
+    space.munmap(code, P).expect("unmap");
+    assert_eq!(changed(), (code, code + P));
+
     // A watched page in a mapping that moves.
     let at = fixed(0x1810_0000, 3 * P, RW | Prot::EXEC);
     space.protect_code((at >> 12) + 1);
