@@ -547,6 +547,19 @@ fn programs_that_cannot_run_are_refused_at_create() {
     b.refuses(&["create", "one"], "args");
     b.config(&["/bin/true"], |c| c["process"]["cwd"] = json!("/absent"));
     b.refuses(&["create", "one"], "");
+    // "As it is", which is root.
+    for user in [
+        json!({"uid": u32::MAX, "gid": 0}),
+        json!({"uid": 0, "gid": u32::MAX}),
+        json!({"uid": 0, "gid": 0, "additionalGids": [1u32 << 31]}),
+    ] {
+        b.config(&["/bin/true"], |c| c["process"]["user"] = user.clone());
+        b.refuses(&["create", "one"], "in range 0-2147483647");
+    }
+    b.config(&["/bin/true", &"x".repeat(200_000)], |_| {});
+    b.refuses(&["run", "one"], "argument list too long");
+    b.config(&["/bin/true", "a\0b"], |_| {});
+    b.refuses(&["run", "one"], "invalid argument");
 }
 
 #[test]

@@ -229,7 +229,8 @@ impl Config {
             Some(config) => config,
             None => Config::parse_fully(args)?,
         };
-        if config.sysroot.is_none() {
+        // A program that a guest executes has the guest's environment, which is none of the emulator's business.
+        if config.sysroot.is_none() && config.reexec.is_none() {
             let set = ["EMU_LD_PREFIX", "QEMU_LD_PREFIX"]
                 .iter()
                 .find_map(|n| var(n).filter(|v| !v.is_empty()));

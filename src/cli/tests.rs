@@ -90,6 +90,11 @@ fn the_prefix_variables_stand_in_for_the_sysroot_option() {
         Some("/o".into())
     );
     assert_eq!(run(&["p"], &[("EMU_LD_PREFIX", "")]), None);
+    assert_eq!(
+        run(&["--reexec", "-1", "p"], &[("EMU_LD_PREFIX", "/e")]),
+        None,
+        "a guest's"
+    );
 }
 
 #[test]

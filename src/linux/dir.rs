@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{SyscallContext, host_blocking, signed};
 use super::errno::{Errno, SysResult};
-use super::{guest, own_fds};
+use super::{guest, own_fds, proc};
+use std::os::unix::ffi::OsStrExt;
 
 /// Largest record buffer of one host call.
 const CHUNK: u32 = 64 * 1024;
@@ -124,7 +125,7 @@ fn halve_positions(fd: u32, buf: &mut [u8]) {
     }
 }
 
-/// Takes the emulator's own descriptors out of a listing of /proc/self/fd.
+/// Takes the emulator's own descriptors out of a listing of /proc/self/fd and its kin.
 fn hide_own(ctx: &SyscallContext<'_>, fd: u32, buf: Vec<u8>) -> Vec<u8> {
     let is_own = |name: &[u8]| {
         let number = std::str::from_utf8(name).ok().and_then(|n| n.parse().ok());
@@ -136,9 +137,8 @@ fn hide_own(ctx: &SyscallContext<'_>, fd: u32, buf: Vec<u8>) -> Vec<u8> {
     if !found {
         return buf;
     }
-    let pid = std::process::id();
     match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
-        Ok(dir) if dir.to_str() == Some(&format!("/proc/{pid}/fd")) => {}
+        Ok(dir) if matches!(proc::is_own(dir.as_os_str().as_bytes()), Some(b"fd" | b"fdinfo")) => {}
         _ => return buf,
     }
     let mut out = Vec::with_capacity(buf.len());

@@ -75,9 +75,44 @@ impl Executor for Emulator {
                 "process.args is empty".into(),
             ));
         };
-        let checked = find(first, env.unwrap_or_default()).and_then(|path| check(&path));
+        let args = args.unwrap_or_default();
+        let checked = check_user(spec)
+            .and_then(|()| check_strings(first, args.iter().chain(env.unwrap_or_default())))
+            .and_then(|()| find(first, env.unwrap_or_default()))
+            .and_then(|path| check(&path));
         checked.map_err(ExecutorValidationError::ArgValidationError)
     }
+}
+
+/// Ids beyond this stand for "as it is" somewhere: 4294967295 would leave the process root.
+const MAX_ID: u32 = i32::MAX as u32;
+
+fn check_user(spec: &Spec) -> Result<(), String> {
+    let Some(user) = spec.process().as_ref().map(|p| p.user()) else {
+        return Ok(());
+    };
+    let more = user.additional_gids().iter().flatten().copied();
+    match [user.uid(), user.gid()]
+        .into_iter()
+        .chain(more)
+        .find(|&id| id > MAX_ID)
+    {
+        None => Ok(()),
+        Some(id) => Err(format!(
+            "process.user: {id}: uids and gids must be in range 0-{MAX_ID}"
+        )),
+    }
+}
+
+/// What execve would refuse too late to be told.
+fn check_strings<'a>(name: &str, mut all: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    /// MAX_ARG_STRLEN.
+    const LONGEST: usize = 131_072;
+    all.try_for_each(|text| match text.len() {
+        len if len >= LONGEST => Err(format!("exec: {name:?}: argument list too long")),
+        _ if text.contains('\0') => Err(format!("exec: {name:?}: invalid argument")),
+        _ => Ok(()),
+    })
 }
 
 /// The program's path in the container. The texts are runc's, from which engines make their exit status.
