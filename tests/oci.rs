@@ -287,6 +287,23 @@ fn a_containers_life() {
     );
     let user = b.oci(&["exec", "--user", "5:6", "one", "id"]);
     assert_eq!(text(&user.stdout), "uid=5 gid=6\n");
+    for user in ["4294967295:5", "5:4294967295"] {
+        let refused = b.oci(&["exec", "--user", user, "one", "id"]);
+        let said = text(&refused.stderr);
+        assert!(
+            said.contains("in range 0-2147483647") && refused.stdout.is_empty(),
+            "{said}"
+        );
+    }
+    // The same by a description, which no option has looked at.
+    let root = json!({ "args": ["/bin/id"], "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": u32::MAX, "gid": 5 } });
+    std::fs::write(b.dir.join("root.json"), root.to_string()).expect("a file");
+    let refused = b.oci(&["exec", "--process", "root.json", "one"]);
+    assert!(
+        !refused.status.success() && refused.stdout.is_empty(),
+        "{}",
+        text(&refused.stdout)
+    );
     let nothing = b.oci(&["exec", "one", "/bin/nothing"]);
     assert!(
         text(&nothing.stderr).contains("no such file or directory"),

@@ -1,6 +1,6 @@
 //! The commands, each as runc's of that name.
 
-use crate::executor::Emulator;
+use crate::executor::{Emulator, MAX_ID};
 use crate::report::{chain, line};
 use crate::state::{self, cgroups, load};
 use crate::{Create, Exec, Format, Global, causes, devices, emulator, seccomp, wait};
@@ -291,8 +291,8 @@ fn process_of(options: &Exec, spec: &Spec) -> Result<Process, String> {
             .split_once(':')
             .map_or((user.as_str(), None), |(u, g)| (u, Some(g)));
         let number = |text: &str| {
-            text.parse::<u32>()
-                .map_err(|_| format!("--user {user}: want UID[:GID]"))
+            let id = text.parse::<u32>().ok().filter(|&id| id <= MAX_ID);
+            id.ok_or_else(|| format!("--user {user}: want UID[:GID], each in range 0-{MAX_ID}"))
         };
         let mut who = process.user().clone();
         who.set_uid(number(uid)?);

@@ -85,7 +85,7 @@ impl Executor for Emulator {
 }
 
 /// Ids beyond this stand for "as it is" somewhere: 4294967295 would leave the process root.
-const MAX_ID: u32 = i32::MAX as u32;
+pub const MAX_ID: u32 = i32::MAX as u32;
 
 fn check_user(spec: &Spec) -> Result<(), String> {
     let Some(user) = spec.process().as_ref().map(|p| p.user()) else {
