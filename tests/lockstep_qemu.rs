@@ -55,7 +55,7 @@ fn replay_corpus() {
 fn campaign(isa: Isa, cases: u64, counts: &mut BTreeMap<String, Count>) -> Vec<String> {
     let setting = setting("max", Variants::Turn);
     let rows = Rows::new(setting.context.features);
-    let mut campaign = Campaign::new(&setting, &rows, isa, 1).expect("guests start");
+    let mut campaign = Campaign::new(&setting, &rows, isa, 1, 16).expect("guests start");
     campaign.interpret = 16;
     campaign.enough = 1;
     campaign.coverage.restore(&rows, counts);

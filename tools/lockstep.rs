@@ -21,9 +21,12 @@ mod lockstep;
 
 #[derive(Parser)]
 struct Options {
-    /// How many cases to execute: a case is a sequence with one of its 16 inputs
+    /// How many cases to execute: a case is a sequence with one of its inputs
     #[arg(long, default_value_t = 1_000_000)]
     cases: u64,
+    /// How many inputs each sequence runs with
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    inputs: u16,
     /// What the sequences are of
     #[arg(long, value_enum, default_value = "mix")]
     isa: Isa,
@@ -129,7 +132,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
         Some(path) => Results::read(path)?,
         None => Results::default(),
     };
-    let mut campaign = Campaign::new(&setting, &rows, options.isa, options.seed)?;
+    let mut campaign = Campaign::new(&setting, &rows, options.isa, options.seed, options.inputs.into())?;
     campaign.enough = options.enough;
     campaign.interpret = match options.variants {
         Variants::None => 0,

@@ -8,7 +8,7 @@ use super::exclude;
 use super::generate::{Generated, Generator, Isa};
 use super::interp;
 use super::layout::{
-    ARENA, ARENA_SIZE, BACKGROUNDS, BATCH_CODE, EVERYWHERE, INPUTS, MIDDLE, MODIFIES, RING, SLOTS,
+    ARENA, ARENA_SIZE, BACKGROUNDS, BATCH_CODE, CASES, EVERYWHERE, MIDDLE, MODIFIES, RING, SLOTS,
 };
 use super::process::{Death, Guests};
 use super::results::{Distinct, Totals};
@@ -46,6 +46,8 @@ pub struct Campaign<'a> {
     generator: Generator<'a>,
     pub isa: Isa,
     seed: u64,
+    /// Of a sequence.
+    inputs: usize,
     /// One sequence in this many is also interpreted; 0: none.
     pub interpret: u32,
     guests: Guests,
@@ -71,16 +73,25 @@ fn batch_rng(seed: u64, isa: Isa, number: u64) -> Rng {
 }
 
 impl<'a> Campaign<'a> {
+    /// Each sequence runs with `inputs` inputs, 1 to [`CASES`].
+    ///
     /// # Errors
     /// When the emulators cannot be started.
-    pub fn new(setting: &'a Setting, rows: &'a Rows, isa: Isa, seed: u64) -> io::Result<Campaign<'a>> {
+    pub fn new(
+        setting: &'a Setting,
+        rows: &'a Rows,
+        isa: Isa,
+        seed: u64,
+        inputs: usize,
+    ) -> io::Result<Campaign<'a>> {
         let backgrounds: Vec<Vec<u32>> = (0..BACKGROUNDS).map(case::background).collect();
         Ok(Campaign {
             setting,
             rows,
-            generator: Generator::new(rows, isa),
+            generator: Generator::new(rows, isa, seed),
             isa,
             seed,
+            inputs,
             interpret: 0,
             guests: Self::start(setting, &backgrounds)?,
             desk: None,
@@ -101,13 +112,19 @@ impl<'a> Campaign<'a> {
         Ok(guests)
     }
 
+    /// Sequences of a batch.
+    fn slots(&self) -> usize {
+        SLOTS.min(CASES / self.inputs)
+    }
+
     /// Runs batches until `cases` more have been executed, or enough has been found.
     ///
     /// # Errors
     /// When the emulators cannot be started again.
     pub fn run(&mut self, cases: u64) -> io::Result<()> {
         let goal = self.totals.cases + cases;
-        let wanted = |c: &Self| c.totals.cases + ((c.under_way.len() * SLOTS * INPUTS) as u64) < goal;
+        let batch = (self.slots() * self.inputs) as u64;
+        let wanted = |c: &Self| c.totals.cases + (c.under_way.len() as u64 * batch) < goal;
         while self.found.len() < self.enough && (wanted(self) || !self.under_way.is_empty()) {
             if wanted(self) {
                 self.send();
@@ -128,14 +145,18 @@ impl<'a> Campaign<'a> {
         let in_ring = self.guests.next();
         // The first batch of a process needs a fresh arena, too.
         let at = (in_ring as u64 * 2 * u64::from(BATCH_CODE) % u64::from(ARENA_SIZE)) as u32;
+        let (inputs, slots) = (self.inputs, self.slots());
         let batch = self.guests.batch();
-        batch.slots = SLOTS as u32;
+        batch.slots = slots as u32;
         batch.guests = self.setting.at_turn(number);
         batch.background = (number % BACKGROUNDS as u64) as u32;
         batch.at = at;
-        let slots = batch.slot.iter_mut().zip(&mut batch.code).enumerate();
-        let made: Vec<Generated> = slots
-            .map(|(index, (slot, code))| self.generator.fill(&mut rng, slot, code, at, index))
+        let made: Vec<Generated> = (0..slots)
+            .map(|index| {
+                batch.slot[index].inputs = inputs as u32;
+                batch.slot[index].first = (index * inputs) as u32;
+                self.generator.fill(&mut rng, batch, at, index)
+            })
             .collect();
         batch.modifies = u32::from(made.iter().any(|g| g.flags & MODIFIES != 0));
         self.guests.publish();
@@ -151,11 +172,12 @@ impl<'a> Campaign<'a> {
         if let Err(death) = self.guests.wait(in_ring) {
             return self.died(death, in_ring, number, made);
         }
-        self.totals.sequences += SLOTS as u64;
-        self.totals.cases += (SLOTS * INPUTS) as u64;
+        self.totals.sequences += made.len() as u64;
+        self.totals.cases += (made.len() * self.inputs) as u64;
         for (slot, generated) in made.iter().enumerate() {
             let batch = self.guests.batch_at(in_ring);
-            let theirs = &self.guests.outputs(0, in_ring)[slot];
+            let cases = batch.cases(slot);
+            let theirs = &self.guests.outputs(0, in_ring)[cases.clone()];
             let endless = theirs.iter().filter(|o| o.signal == 27).count() as u64;
             if endless > 0 {
                 *self.excused.entry("does not end, in both").or_default() += endless;
@@ -163,8 +185,7 @@ impl<'a> Campaign<'a> {
             self.totals.faults += theirs.iter().filter(|o| o.signal != 0).count() as u64;
             self.distinct.add(&batch.code[slot]);
             let base = ARENA + slot_place(batch.at, slot, generated.flags);
-            self.coverage
-                .add(generated, base, &batch.slot[slot].input, theirs);
+            self.coverage.add(generated, base, &batch.input[cases], theirs);
             self.compare(slot, &made, in_ring, number)?;
         }
         Ok(())
@@ -174,8 +195,9 @@ impl<'a> Campaign<'a> {
     fn compare(&mut self, slot: usize, made: &[Generated], in_ring: u32, number: u64) -> io::Result<()> {
         let generated = &made[slot];
         let flags = generated.flags;
-        let theirs = &self.guests.outputs(0, in_ring)[slot];
         let batch = self.guests.batch_at(in_ring);
+        let cases = batch.cases(slot);
+        let theirs = &self.guests.outputs(0, in_ring)[cases.clone()];
         let listing = Listing {
             code: &batch.code[slot],
             base: ARENA + slot_place(batch.at, slot, flags),
@@ -184,7 +206,7 @@ impl<'a> Campaign<'a> {
         };
         let mut differs = None;
         'executors: for index in (1..self.guests.len()).filter(|index| batch.guests >> index & 1 == 1) {
-            let ours = &self.guests.outputs(index, in_ring)[slot];
+            let ours = &self.guests.outputs(index, in_ring)[cases.clone()];
             for (input, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                 let same = same(ours, theirs, flags);
                 if same && theirs.signal != 11 {
@@ -211,7 +233,7 @@ impl<'a> Campaign<'a> {
                     break 'executors;
                 }
                 if exclude::leaves_more(theirs, excused.is_some(), flags, &listing) {
-                    let rest = (INPUTS - 1 - input) as u64;
+                    let rest = (cases.len() - 1 - input) as u64;
                     self.totals.excused += rest;
                     *self
                         .excused
@@ -247,7 +269,8 @@ impl<'a> Campaign<'a> {
             Ok(found) => found,
             Err(what) => return Some(mismatch(0, what, None)),
         };
-        let theirs = &self.guests.outputs(0, in_ring)[slot];
+        let cases = self.guests.batch_at(in_ring).cases(slot);
+        let theirs = &self.guests.outputs(0, in_ring)[cases];
         for (input, (ours, theirs)) in found.iter().zip(theirs).enumerate() {
             let known = case.flags & EVERYWHERE != 0 || ours.output.dirty & !MIDDLE == 0;
             if ours.stray || !known {
@@ -278,13 +301,12 @@ impl<'a> Campaign<'a> {
     /// A sequence of a batch by itself.
     fn case(&self, slot: usize, generated: &Generated, in_ring: u32) -> Case {
         let batch = self.guests.batch_at(in_ring);
-        let held = &batch.slot[slot];
         Case {
             code: batch.code[slot],
             at: slot_place(batch.at, slot, generated.flags),
             background: batch.background as usize,
             flags: generated.flags,
-            inputs: held.input.to_vec(),
+            inputs: batch.input[batch.cases(slot)].to_vec(),
         }
     }
 

@@ -5,9 +5,7 @@ use super::case::{self, Case, FILLER};
 use super::compare::{Exactness, Listing, any_instructions, difference};
 use super::exclude;
 use super::interp;
-use super::layout::{
-    BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, EVERYWHERE, INPUTS, MODIFIES, Output, SLOTS,
-};
+use super::layout::{BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, EVERYWHERE, MODIFIES, Output, SLOTS};
 use super::process::{Death, Emulator, Guests};
 use super::sequence::slot_place;
 use emu::lift::Context;
@@ -64,7 +62,7 @@ pub struct Mismatch {
 }
 
 /// An executor's outcomes of a batch, by slot.
-pub type Batched = Vec<[Output; INPUTS]>;
+pub type Batched = Vec<Vec<Output>>;
 
 pub struct Desk<'a> {
     pub setting: &'a Setting,
@@ -98,8 +96,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// When the emulators cannot be started again.
     pub fn run(&mut self, case: &Case) -> io::Result<Result<Vec<Vec<Output>>, Death>> {
-        let inputs = case.inputs.len();
-        let detail = if inputs == 1 { DETAIL } else { 0 };
+        let detail = if case.inputs.len() == 1 { DETAIL } else { 0 };
         // In its own place: code is protected by pages.
         let slot = (case.at / slot_place(0, 1, 0)) as usize % SLOTS;
         let at = case.at - slot_place(0, slot, case.flags);
@@ -113,7 +110,7 @@ impl<'a> Desk<'a> {
                 },
             )],
         )?;
-        Ok(all.map(|all| all.iter().map(|slots| slots[slot][..inputs].to_vec()).collect()))
+        Ok(all.map(|all| all.iter().map(|slots| slots[slot].clone()).collect()))
     }
 
     /// The outcomes of every executor for sequences that are one batch, whose code is at `at` in the arena, by their slots; or who died.
@@ -134,22 +131,31 @@ impl<'a> Desk<'a> {
         batch.modifies = u32::from(cases.iter().any(|(_, case)| case.flags & MODIFIES != 0));
         batch.code.fill([FILLER; CODE_WORDS]);
         batch.slot.iter_mut().for_each(|slot| slot.inputs = 0);
-        for (slot, case) in cases {
+        let mut first = 0;
+        for (number, case) in cases {
             batch.background = case.background as u32;
-            batch.code[*slot] = case.code;
-            let slot = &mut batch.slot[*slot];
+            batch.code[*number] = case.code;
+            let slot = &mut batch.slot[*number];
             slot.inputs = case.inputs.len() as u32;
             slot.flags = case.flags;
-            slot.input[..case.inputs.len()].copy_from_slice(&case.inputs);
+            slot.first = first;
+            first += slot.inputs;
+            let place = batch.cases(*number);
+            batch.input[place].copy_from_slice(&case.inputs);
         }
         self.guests.publish();
         if let Err(death) = self.guests.wait(number) {
             self.guests = Self::start(self.setting, &self.backgrounds)?;
             return Ok(Err(death));
         }
-        Ok(Ok((0..self.guests.len())
-            .map(|guest| self.guests.outputs(guest, number).to_vec())
-            .collect()))
+        let batch = self.guests.batch_at(number);
+        let of = |guest| {
+            let outputs = self.guests.outputs(guest, number);
+            (0..SLOTS)
+                .map(|slot| outputs[batch.cases(slot)].to_vec())
+                .collect()
+        };
+        Ok(Ok((0..self.guests.len()).map(of).collect()))
     }
 
     /// Of the sequences that are executed with `case` in a batch, the few without which it shows no difference to QEMU;
@@ -340,4 +346,4 @@ pub fn fill_backgrounds(guests: &mut Guests, backgrounds: &[Vec<u32>]) {
     }
 }
 
-const _: () = assert!(INPUTS <= 64 && BATCH_CODE.is_multiple_of(4096));
+const _: () = assert!(BATCH_CODE.is_multiple_of(4096));

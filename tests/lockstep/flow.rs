@@ -143,7 +143,7 @@ impl<'a> Builder<'a> {
     }
 
     fn short_run(&mut self, rng: &mut Rng, plan: &Plan) {
-        let count = 1 + rng.below(4);
+        let count = 1 + rng.below(4).min(rng.below(4));
         self.run(rng, plan, count);
     }
 
@@ -152,11 +152,12 @@ impl<'a> Builder<'a> {
         // Jumps to an address that is left there would go round in circles.
         plan.reserved |= 1 << TEMP;
         // QEMU translates the whole page again when code in it changes: a few of these take as long as all else.
-        plan.modifies = one_in(rng, 24);
+        plan.modifies = one_in(rng, 60);
         if plan.modifies {
             self.self_modifying(rng, plan);
         }
-        for _ in 0..1 + rng.below(5) {
+        let most = if one_in(rng, 8) { 5 } else { 2 };
+        for _ in 0..1 + rng.below(most) {
             if self.size >= ROOM - 20 {
                 break;
             }
@@ -205,7 +206,7 @@ impl<'a> Builder<'a> {
 
     /// A loop of a few rounds.
     fn counted(&mut self, rng: &mut Rng, plan: &mut Plan) {
-        let (start, rounds) = (self.label(), 2 + rng.below(5));
+        let (start, rounds) = (self.label(), if one_in(rng, 8) { 7 } else { 2 + rng.below(2) });
         self.fixed(
             0xe3a0_0000 | u32::from(COUNTER) << 12 | rounds,
             0xf04f_0000 | u32::from(COUNTER) << 8 | rounds,

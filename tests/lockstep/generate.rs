@@ -3,13 +3,14 @@
 use super::compare::any_instructions;
 use super::exclude;
 use super::flow::Builder;
-use super::layout::{ARENA, CODE_WORDS, EVERYWHERE, INPUTS, Input, MODIFIES, STORES, Slot, VFP};
+use super::layout::{ARENA, Batch, EVERYWHERE, Input, MODIFIES, STORES, VFP};
 use super::rows::{Group, Memory, Role, RowInfo, Rows, any, decode};
 use super::sequence::{Item, Layout, Sequence, slot_place};
-use super::values::{self, Lanes, one_in, pick};
+use super::values::{self, Bits, Lanes, Pool, one_in, pick};
 use emu::cpu::model::Features;
 use emu::isa::generate::{Rng, encoding};
 use emu::isa::insn::{Decoded, Insn, Reg, Vfp};
+use emu::isa::pattern::Field;
 use emu::lift::block::ends_block;
 
 /// What a campaign draws from.
@@ -51,7 +52,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(rng: &mut Rng) -> Plan {
+    fn new(rng: &mut Rng, isa: Isa) -> Plan {
         let mut low = [0u8, 1, 2, 3, 4, 5, 6, 7];
         for i in (1..8).rev() {
             low.swap(i, rng.below(i as u32 + 1) as usize);
@@ -67,8 +68,12 @@ impl Plan {
             index: [low[2], high[1]],
             data: [low[3], low[4], low[5], high[2], high[3]],
             vector: [even(rng), even(rng), even(rng), rng.below(16) as u8],
-            align: pick(rng, &[8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 2, 1]),
-            calm: rng.below(12) != 0,
+            align: match isa {
+                // Structures' loads and stores state alignments up to 32.
+                Isa::Simd | Isa::Mix => pick(rng, &[8, 8, 8, 8, 16, 16, 16, 16, 16, 32, 32, 32, 32, 4, 2, 1]),
+                _ => pick(rng, &[8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 2, 1]),
+            },
+            calm: rng.below(16) != 0,
             read_only: false,
             reserved: 0,
             modifies: false,
@@ -115,10 +120,12 @@ pub struct Generator<'a> {
     pub rows: &'a Rows,
     pub isa: Isa,
     pools: Pools,
+    pool: Pool,
 }
 
 impl<'a> Generator<'a> {
-    pub fn new(rows: &'a Rows, isa: Isa) -> Generator<'a> {
+    /// The values that inputs are drawn from depend on `seed`.
+    pub fn new(rows: &'a Rows, isa: Isa, seed: u64) -> Generator<'a> {
         let mut pools = Pools {
             focus: [Vec::new(), Vec::new()],
             around: [Vec::new(), Vec::new()],
@@ -146,13 +153,18 @@ impl<'a> Generator<'a> {
                 }
             }
         }
-        Generator { rows, isa, pools }
+        Generator {
+            rows,
+            isa,
+            pools,
+            pool: Pool::new(seed),
+        }
     }
 
     /// Whether the exclusions leave anything of the row.
     fn makes_any(info: &RowInfo, rows: &Rows) -> bool {
         let mut rng = Rng(7);
-        let plan = Plan::new(&mut rng);
+        let plan = Plan::new(&mut rng, Isa::Mix);
         (0..20).any(|_| instruction(info, rows, &plan, &mut rng, false).is_some())
     }
 
@@ -180,8 +192,10 @@ impl<'a> Generator<'a> {
                 _ => &self.pools.around[state],
             };
             let info = any(rng, self.rows, pool);
-            // Most lead to a fault.
-            if info.row.name.starts_with('b') && info.core.len() == 1 && plan.calm && !one_in(rng, 4) {
+            // Most lead to a fault, or do nothing else.
+            if info.row.name.starts_with('b') && info.core.len() == 1 && plan.calm && !one_in(rng, 4)
+                || info.always_faults && !one_in(rng, 8)
+            {
                 continue;
             }
             if let Some((mut item, place)) = self.item_of(info, rng, plan, in_it) {
@@ -241,6 +255,9 @@ impl<'a> Generator<'a> {
             thumb = !thumb;
         }
         let info = any(rng, self.rows, &self.pools.focus[usize::from(thumb)]);
+        if info.always_faults && !one_in(rng, 4) {
+            return None;
+        }
         let (item, _) = self.item_of(info, rng, plan, false)?;
         Some(Sequence {
             items: vec![item, Item::exit(thumb)],
@@ -250,13 +267,17 @@ impl<'a> Generator<'a> {
     /// A sequence whose code will be slot `index` of a batch whose code is at `at`, laid out, and where that is.
     fn sequence(&self, rng: &mut Rng, at: u32, index: usize) -> (Sequence, Plan, Layout, u32) {
         loop {
-            let mut plan = Plan::new(rng);
-            let sequence = match rng.below(10) {
-                0..4 => self.single(rng, &plan),
-                4..8 => {
+            let mut plan = Plan::new(rng, self.isa);
+            // Short ones are most: translation takes the time, and it is neighbours that get along badly.
+            let sequence = match rng.below(20) {
+                0..9 => self.single(rng, &plan),
+                9..17 => {
                     let mut builder = Builder::new(self, self.state(rng));
-                    let most = if one_in(rng, 16) { 39 } else { 8 };
-                    let count = 2 + rng.below(most);
+                    let count = match rng.below(32) {
+                        0 => 2 + rng.below(39),
+                        1..8 => 2 + rng.below(9),
+                        _ => 2 + rng.below(3),
+                    };
                     builder.run(rng, &plan, count);
                     Some(builder.finish(rng, &mut plan))
                 }
@@ -276,23 +297,12 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Fills in slot `index` of a batch whose code is at `at`.
-    pub fn fill(
-        &self,
-        rng: &mut Rng,
-        slot: &mut Slot,
-        code: &mut [u32; CODE_WORDS],
-        at: u32,
-        index: usize,
-    ) -> Generated {
+    /// Fills in slot `index` of a batch whose code is at `at`: code, flags, and the inputs that the slot is to have.
+    pub fn fill(&self, rng: &mut Rng, batch: &mut Batch, at: u32, index: usize) -> Generated {
         let (sequence, plan, layout, base) = self.sequence(rng, at, index);
         let (mut certain, mut sure, mut accesses) = (Vec::new(), true, false);
         // What replaces an instruction is data as yet, and may be any.
         let mut flags = if plan.modifies { MODIFIES | VFP | STORES } else { 0 };
-        // Faults leave it open what was written where (see `exclude::leaves_more`).
-        if !plan.calm || plan.align < 8 {
-            flags |= EVERYWHERE;
-        }
         let (mut insns, mut leaves) = (Vec::new(), false);
         for (item, at) in sequence.items.iter().zip(&layout.at) {
             if item.data {
@@ -324,15 +334,19 @@ impl<'a> Generator<'a> {
         if one_in(rng, 16) {
             flags |= VFP | STORES;
         }
-        slot.inputs = INPUTS as u32;
-        slot.flags = flags;
-        *code = layout.code;
+        // Faults leave it open what was written where (see `exclude::leaves_more`).
+        if flags & STORES != 0 && (!plan.calm || plan.align < 8) {
+            flags |= EVERYWHERE;
+        }
+        batch.slot[index].flags = flags;
+        batch.code[index] = layout.code;
         let entry = base | u32::from(sequence.thumb());
-        inputs(rng, &plan, flags, accesses, entry, &mut slot.input);
+        let cases = batch.cases(index);
+        let inputs = &mut batch.input[cases];
+        self.inputs(rng, &plan, flags, accesses, entry, inputs);
         if leaves {
             // A jump to the last 64 KiB aborts qemu-arm.
-            let registers = slot
-                .input
+            let registers = inputs
                 .iter_mut()
                 .flat_map(|input| input.r[..15].iter_mut().enumerate());
             let registers =
@@ -344,6 +358,83 @@ impl<'a> Generator<'a> {
             flags,
             insns,
             certain,
+        }
+    }
+
+    /// Random states.
+    fn inputs(
+        &self,
+        rng: &mut Rng,
+        plan: &Plan,
+        flags: u32,
+        accesses: bool,
+        entry: u32,
+        inputs: &mut [Input],
+    ) {
+        // Modes change now and then, not with every input: a translation is made for each.
+        let mode = |rng: &mut Rng| if one_in(rng, 2) { 0 } else { rng.below(32) << 22 };
+        let first = mode(rng);
+        let modes = [first, if one_in(rng, 4) { mode(rng) } else { first }];
+        let lanes = pick(rng, &Lanes::WEIGHED);
+        // NaNs, and what becomes one, are traps on the host: not in every sequence.
+        let vectors = self.pool.vectors(lanes, !one_in(rng, 3));
+        let addresses = self.pool.addresses(plan.calm);
+        let align = !(plan.align - 1);
+        let mut in_use = 0u32;
+        for n in plan.vector {
+            in_use |= 3 << (2 * n) | 1 << n | 1 << (n + 16);
+        }
+        let mut bits = Bits::new(rng);
+        let mut d = [0; 32];
+        if flags & VFP != 0 {
+            d = std::array::from_fn(|_| bits.pick(vectors));
+        }
+        let half = inputs.len().div_ceil(2);
+        for (i, input) in inputs.iter_mut().enumerate() {
+            for r in &mut input.r[..15] {
+                *r = bits.pick(&self.pool.words);
+            }
+            if accesses {
+                for &base in &plan.bases {
+                    input.r[base as usize] = match bits.take(4) {
+                        0 if !plan.calm => values::bad_address(bits.rng),
+                        _ => bits.pick(addresses) & align,
+                    };
+                }
+                if plan.read_only && i % 4 == 0 {
+                    input.r[plan.bases[0] as usize] = values::read_only(bits.rng, plan.align);
+                }
+                for &index in &plan.index {
+                    input.r[index as usize] = match bits.take(3) {
+                        0..5 => bits.take(5) * plan.align.min(8),
+                        7 if !plan.calm => bits.pick(&self.pool.words),
+                        _ => (bits.take(5) * plan.align.min(8)).wrapping_neg(),
+                    };
+                }
+            }
+            input.r[13] = match bits.take(4) {
+                0 if !plan.calm => values::bad_address(bits.rng) & !3,
+                _ => bits.pick(addresses) & if plan.align >= 8 { !7 } else { !3 },
+            };
+            input.r[15] = entry;
+            input.cpsr = bits.take(32) & 0xf80f_0000;
+            input.fpscr = 0;
+            input.pad = [0; 2];
+            if flags & VFP == 0 {
+                continue;
+            }
+            input.fpscr = modes[i / half];
+            if bits.take(3) == 0 {
+                // Flags, cumulative ones included.
+                input.fpscr |= bits.take(32) & 0xf000_009f;
+            }
+            // The registers in use change, others less often.
+            let mut change = in_use | bits.take(32) & bits.take(32) & bits.take(32);
+            while change != 0 {
+                d[change.trailing_zeros() as usize] = bits.pick(vectors);
+                change &= change - 1;
+            }
+            input.d = d;
         }
     }
 }
@@ -430,7 +521,12 @@ pub fn instruction(info: &RowInfo, rows: &Rows, plan: &Plan, rng: &mut Rng, in_i
             let mut value = immediate(rng, field.width(), align).unwrap_or(field.get(word));
             if info.accesses() && plan.calm {
                 // Some are multiplied by four.
-                let most = if field.width() > 8 { 0xff } else { 0x3f };
+                let most = match field.width() {
+                    9.. => 0xff,
+                    // An offset register's shift.
+                    5 if info.core.iter().any(|(_, role)| *role == Role::Index) && !one_in(rng, 16) => 3,
+                    _ => 0x3f,
+                };
                 value &= most & !(align - 1);
             }
             word = field.set(word, value);
@@ -471,90 +567,17 @@ pub fn instruction(info: &RowInfo, rows: &Rows, plan: &Plan, rng: &mut Rng, in_i
             continue;
         }
         if plan.reserved != 0 {
-            let explicit = info
-                .core
-                .iter()
-                .any(|(field, _)| plan.reserved >> field.get(word) & 1 == 1);
-            if explicit || info.implicit && names_any(&decoded.insn, plan.reserved) {
+            // Where fields do not tell all, registers that may be named count, too.
+            let named = |n: u32| match info.implicit {
+                false => 1u32 << n,
+                true => 1 << n | 2 << n | 0x100 << n,
+            };
+            let any = |(field, _): &(_, _)| named(Field::get(*field, word)) & u32::from(plan.reserved) != 0;
+            if info.core.iter().any(any) {
                 continue;
             }
         }
         return Some(word);
     }
     None
-}
-
-/// Whether `insn` names a register of the set `registers`.
-fn names_any(insn: &Insn, registers: u16) -> bool {
-    let text = format!("{insn:?}");
-    (0..16).any(|n| registers >> n & 1 == 1 && text.contains(&format!("Reg({n})")))
-}
-
-/// Random states.
-fn inputs(rng: &mut Rng, plan: &Plan, flags: u32, accesses: bool, entry: u32, inputs: &mut [Input; INPUTS]) {
-    // Modes change now and then, not with every input: a translation is made for each.
-    let mode = |rng: &mut Rng| if one_in(rng, 2) { 0 } else { rng.below(32) << 22 };
-    let modes = [mode(rng), mode(rng)];
-    let lanes = pick(
-        rng,
-        &[
-            Lanes::Any,
-            Lanes::Any,
-            Lanes::Single,
-            Lanes::Double,
-            Lanes::Integer,
-            Lanes::Half,
-        ],
-    );
-    let mut d = [0; 32];
-    if flags & VFP != 0 {
-        d = std::array::from_fn(|_| values::vector(rng, lanes));
-    }
-    for (i, input) in inputs.iter_mut().enumerate() {
-        for r in &mut input.r {
-            *r = values::word(rng);
-        }
-        if accesses {
-            for &base in &plan.bases {
-                input.r[base as usize] = match rng.below(16) {
-                    0 if !plan.calm => values::bad_address(rng),
-                    _ => values::address(rng, plan.align, plan.calm),
-                };
-            }
-            if plan.read_only && i % 4 == 0 {
-                input.r[plan.bases[0] as usize] = values::read_only(rng, plan.align);
-            }
-            for &index in &plan.index {
-                input.r[index as usize] = match rng.below(8) {
-                    0..5 => rng.below(32) * plan.align,
-                    7 if !plan.calm => values::word(rng),
-                    _ => (rng.below(32) * plan.align).wrapping_neg(),
-                };
-            }
-        }
-        input.r[13] = match rng.below(16) {
-            0 if !plan.calm => values::bad_address(rng) & !3,
-            _ => values::address(rng, if plan.align == 8 { 8 } else { 4 }, plan.calm),
-        };
-        input.r[15] = entry;
-        input.cpsr = rng.next_u32() & 0xf80f_0000;
-        input.fpscr = 0;
-        input.pad = [0; 2];
-        if flags & VFP == 0 {
-            continue;
-        }
-        input.fpscr = modes[i * 2 / INPUTS];
-        if one_in(rng, 8) {
-            // Flags, cumulative ones included.
-            input.fpscr |= rng.next_u32() & 0xf000_009f;
-        }
-        for (n, d) in d.iter_mut().enumerate() {
-            // The registers in use change, others less often.
-            if plan.vector.contains(&(n as u8 / 2)) || plan.vector.contains(&(n as u8 & 15)) || one_in(rng, 8)
-            {
-                *d = values::vector(rng, lanes);
-            }
-        }
-        input.d = d;
-    }
 }

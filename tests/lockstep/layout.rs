@@ -12,16 +12,16 @@ pub const CONSTANT_SIZE: u32 = 4096;
 /// What is compared and restored of the window at a time.
 pub const CHUNK: u32 = 256;
 /// The chunks that most stores go to, a bit each.
-pub const MIDDLE: u32 = (1 << 20) - (1 << 12);
+pub const MIDDLE: u32 = (1 << 18) - (1 << 14);
 /// Where sequences end.
 pub const LEAVE: u32 = 0x6b3d_5100;
 
 /// Batches on the way.
 pub const RING: usize = 4;
-/// Sequences of a batch.
+/// Most sequences of a batch.
 pub const SLOTS: usize = 64;
-/// Most inputs of a sequence.
-pub const INPUTS: usize = 16;
+/// Most inputs of a batch, all its sequences' together.
+pub const CASES: usize = 1024;
 /// Words of a sequence, the way out included.
 pub const CODE_WORDS: usize = 64;
 pub const BACKGROUNDS: usize = 8;
@@ -30,7 +30,8 @@ pub const BATCH_CODE: u32 = (SLOTS * CODE_WORDS * 4) as u32;
 
 /// [`Slot::flags`]: load, and report, the D registers; report FPSCR.
 pub const VFP: u32 = 1;
-/// Look for writes to the middle of the window after each input, to all of it after the last.
+/// Look for writes to the middle of the window after each input, to all of it after the last. (Without this, to all of it
+/// after every eighth sequence.)
 pub const STORES: u32 = 2;
 /// Copy the whole window out after the (only) input.
 pub const DETAIL: u32 = 4;
@@ -72,13 +73,14 @@ pub struct Output {
     pub d: [u64; 32],
 }
 
-/// A sequence and its inputs.
+/// A sequence.
 #[repr(C)]
 pub struct Slot {
     pub inputs: u32,
     pub flags: u32,
-    pub pad: [u32; 2],
-    pub input: [Input; INPUTS],
+    /// Of the batch's inputs; the others follow.
+    pub first: u32,
+    pub pad: u32,
 }
 
 #[repr(C)]
@@ -94,6 +96,15 @@ pub struct Batch {
     pub pad: [u32; 11],
     pub slot: [Slot; SLOTS],
     pub code: [[u32; CODE_WORDS]; SLOTS],
+    pub input: [Input; CASES],
+}
+
+impl Batch {
+    /// Where the inputs and outcomes of sequence `slot` are.
+    pub fn cases(&self, slot: usize) -> std::ops::Range<usize> {
+        let slot = &self.slot[slot];
+        slot.first as usize..(slot.first + slot.inputs) as usize
+    }
 }
 
 /// Written by the host.
@@ -112,14 +123,15 @@ pub struct InputMemory {
 #[repr(C)]
 pub struct OutputMemory {
     pub consumed: u32,
-    /// Slot * [`INPUTS`] + input on its way.
+    /// Slot << 16 | input on its way.
     pub at: u32,
     pub pad: [u32; 1022],
     pub window: [u32; WINDOW_SIZE as usize / 4],
-    pub batch: [[[Output; INPUTS]; SLOTS]; RING],
+    /// By the batch's inputs.
+    pub batch: [[Output; CASES]; RING],
 }
 
 const _: () = {
     assert!(size_of::<Input>() == 336 && size_of::<Output>() == 352);
-    assert!(size_of::<Slot>() == 5392 && size_of::<Batch>() == 64 + SLOTS * (5392 + 256));
+    assert!(size_of::<Batch>() == 64 + SLOTS * (16 + 256) + CASES * 336);
 };

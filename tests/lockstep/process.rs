@@ -1,6 +1,6 @@
 //! Guests: the same program under several emulators, all fed from one memory file, each answering into its own.
 
-use super::layout::{Batch, INPUTS, InputMemory, Output, OutputMemory, RING, SLOTS};
+use super::layout::{Batch, CASES, InputMemory, Output, OutputMemory, RING, SLOTS};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -288,14 +288,14 @@ impl Guests {
             return Err(Death {
                 guest: index,
                 how: format!("{} {how}", guest.emulator.name),
-                slot: at / INPUTS % SLOTS,
-                input: at % INPUTS,
+                slot: (at >> 16) % SLOTS,
+                input: at & 0xffff,
             });
         }
     }
 
-    /// What guest `index` reported for batch `number`, which it is done with.
-    pub fn outputs(&self, index: usize, number: u32) -> &[[Output; INPUTS]; SLOTS] {
+    /// What guest `index` reported for batch `number`, which it is done with, by [`Batch::cases`].
+    pub fn outputs(&self, index: usize, number: u32) -> &[Output; CASES] {
         // SAFETY: the guest writes it again only when the place has a new batch, for which `self` is borrowed mutably.
         unsafe { &(*self.guests[index].output.memory).batch[number as usize % RING] }
     }

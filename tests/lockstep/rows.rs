@@ -45,7 +45,7 @@ pub struct RowInfo {
     /// Four-bit fields of vector registers, and the bits that go with them.
     pub vector: Vec<Field>,
     pub vector_bits: Vec<Field>,
-    /// It names core registers that no field of `core` holds by itself: the second of a pair, R8 and up in 16 bits.
+    /// It may name core registers that no field of `core` holds by itself: the second of a pair, or R8 and up in 16 bits.
     pub implicit: bool,
     /// Its address is always relative to the pc.
     pub literal: bool,
@@ -53,6 +53,8 @@ pub struct RowInfo {
     pub list: Option<Field>,
     /// Every other field of two bits and more.
     pub immediate: Vec<Field>,
+    /// It does nothing but end the sequence.
+    pub always_faults: bool,
     /// Its target is relative to the pc: only constructs of the generator make it.
     pub branch: bool,
 }
@@ -138,6 +140,9 @@ impl RowInfo {
                 .all(|(_, insn)| format!("{insn:?}").contains("base: Reg(15)")),
             list: None,
             immediate: Vec::new(),
+            always_faults: samples
+                .iter()
+                .all(|(_, insn)| matches!(insn, Insn::Udf { .. } | Insn::Bkpt { .. } | Insn::Hlt { .. })),
             branch: matches!(
                 insn,
                 Insn::B { .. } | Insn::Bl { .. } | Insn::Cbz { .. } | Insn::It { .. } | Insn::Svc { .. }

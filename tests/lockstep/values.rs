@@ -94,6 +94,100 @@ pub enum Lanes {
     Any,
 }
 
+impl Lanes {
+    /// What the registers of a sequence hold, by how often.
+    pub const WEIGHED: [Lanes; 6] = [
+        Lanes::Any,
+        Lanes::Any,
+        Lanes::Single,
+        Lanes::Double,
+        Lanes::Integer,
+        Lanes::Half,
+    ];
+}
+
+/// Whether `v` is a NaN, or two singles of which one is.
+fn nan(v: u64) -> bool {
+    let single = |s: u32| s & 0x7fff_ffff > 0x7f80_0000;
+    v & !(1 << 63) > 0x7ff0_0000_0000_0000 || single(v as u32) || single((v >> 32) as u32)
+}
+
+/// Random bits, a few at a time.
+pub struct Bits<'a> {
+    pub rng: &'a mut Rng,
+    held: u64,
+    left: u32,
+}
+
+impl Bits<'_> {
+    pub fn new(rng: &mut Rng) -> Bits<'_> {
+        Bits {
+            rng,
+            held: 0,
+            left: 0,
+        }
+    }
+
+    /// `n` of them, at most 32.
+    pub fn take(&mut self, n: u32) -> u32 {
+        if self.left < n {
+            self.held = self.rng.next_u64();
+            self.left = 64;
+        }
+        let bits = self.held & ((1 << n) - 1);
+        self.held >>= n;
+        self.left -= n;
+        bits as u32
+    }
+
+    /// One of `from`, whose length is a power of two.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.take(from.len().trailing_zeros()) as usize]
+    }
+}
+
+/// Values drawn beforehand: inputs are made of these, as a campaign needs some hundred for each sequence.
+pub struct Pool {
+    pub words: Vec<u32>,
+    /// By `calm`.
+    addresses: [Vec<u32>; 2],
+    /// By lanes, without NaNs and with.
+    vectors: Vec<[Vec<u64>; 2]>,
+}
+
+impl Pool {
+    pub fn new(seed: u64) -> Pool {
+        let rng = &mut Rng(seed ^ 0x706f_6f6c);
+        let every = [
+            Lanes::Half,
+            Lanes::Single,
+            Lanes::Double,
+            Lanes::Integer,
+            Lanes::Any,
+        ];
+        let vectors = every.map(|lanes| {
+            let any: Vec<u64> = (0..8192).map(|_| vector(rng, lanes)).collect();
+            let numbers = std::iter::repeat_with(|| vector(rng, lanes)).filter(|v| !nan(*v));
+            [numbers.take(8192).collect(), any]
+        });
+        Pool {
+            words: (0..4096).map(|_| word(rng)).collect(),
+            addresses: [false, true].map(|calm| (0..2048).map(|_| address(rng, calm)).collect()),
+            vectors: vectors.into(),
+        }
+    }
+
+    /// Contents of D registers; `numbers`: without NaNs in single and double precision.
+    pub fn vectors(&self, lanes: Lanes, numbers: bool) -> &[u64] {
+        &self.vectors[lanes as usize][usize::from(!numbers)]
+    }
+
+    /// See [`address`].
+    pub fn addresses(&self, calm: bool) -> &[u32] {
+        &self.addresses[usize::from(calm)]
+    }
+}
+
 pub fn vector(rng: &mut Rng, lanes: Lanes) -> u64 {
     let lanes = match lanes {
         Lanes::Any => pick(
@@ -131,19 +225,18 @@ pub fn vector(rng: &mut Rng, lanes: Lanes) -> u64 {
     }
 }
 
-/// An address in the window, a multiple of `align`: in its middle if `calm`, else anywhere, also near its ends, or in the
-/// read-only page.
-pub fn address(rng: &mut Rng, align: u32, calm: bool) -> u32 {
-    let offset = match rng.below(16) {
-        0..4 => 4096 - 32 + rng.below(64),
-        4 if !calm => rng.below(40),
-        5 if !calm => WINDOW_SIZE - rng.below(40),
-        6 if !calm => WINDOW_SIZE + rng.below(24),
-        7 if !calm => CONSTANT - WINDOW + rng.below(CONSTANT_SIZE),
-        _ if calm => 4096 - 512 + rng.below(1024),
-        _ => 512 + rng.below(WINDOW_SIZE - 1024),
-    };
-    WINDOW + offset / align * align
+/// An address in the window: near its middle if `calm`, else anywhere, also near its ends, or in the read-only page.
+pub fn address(rng: &mut Rng, calm: bool) -> u32 {
+    WINDOW
+        + match rng.below(16) {
+            0..4 => 4096 - 32 + rng.below(64),
+            4 if !calm => rng.below(40),
+            5 if !calm => WINDOW_SIZE - rng.below(40),
+            6 if !calm => WINDOW_SIZE + rng.below(24),
+            7 if !calm => CONSTANT - WINDOW + rng.below(CONSTANT_SIZE),
+            _ if calm => 4096 - 256 + rng.below(512),
+            _ => 512 + rng.below(WINDOW_SIZE - 1024),
+        }
 }
 
 /// An address in the read-only page, a multiple of `align`.
@@ -166,7 +259,15 @@ pub fn bad_address(rng: &mut Rng) -> u32 {
 pub fn background(rng: &mut Rng, words: &mut [u32]) {
     for pair in words.chunks_exact_mut(2) {
         let value = match rng.below(4) {
-            0 => u64::from(word(rng)) | u64::from(address(rng, 4, true)) << 32,
+            0 => {
+                let value = word(rng);
+                // The corpus wants these to stay as they are.
+                let offset = match rng.below(16) {
+                    0..4 => 4096 - 32 + rng.below(64),
+                    _ => 4096 - 512 + rng.below(1024),
+                };
+                u64::from(value) | u64::from((WINDOW + offset) & !3) << 32
+            }
             1 => vector(rng, Lanes::Integer),
             _ => vector(rng, Lanes::Any),
         };
