@@ -311,6 +311,65 @@ pub fn sys_rt_tgsigqueueinfo(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> 
     queue_info(libc::SYS_rt_tgsigqueueinfo, &args[..2], args[2], args[3])
 }
 
+/// Whether a signal that the calling thread sends to itself goes to the thread's handler at once: nothing that the kernel
+/// does for it on its way can be seen then. Real-time signals can be refused (RLIMIT_SIGPENDING); stops and SIGCONT
+/// discard each other; what the host never blocks comes to the queue.
+fn is_for_own_handler(ctx: &mut SyscallContext<'_>, sig: u32) -> bool {
+    const KERNELS: [i32; 4] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    let signo = sig as i32;
+    (1..32).contains(&signo)
+        && !KERNELS.contains(&signo)
+        && !(SigSet::SYNCHRONOUS | ctx.task.mask).contains(signo)
+        && !ctx.task.trace.is_traced()
+        && ctx.process.actions.get(signo).is_handler()
+}
+
+/// Gives the calling thread `sig` of its own, as the kernel would (`do_tkill`).
+fn signal_self(ctx: &mut SyscallContext<'_>, sig: u32, pid: i32) -> SysResult {
+    // SAFETY: getuid has no preconditions.
+    let uid = unsafe { libc::getuid() } as i32;
+    let mut info = GuestSigInfo::header(sig as i32, siginfo::SI_TKILL);
+    info.0[12..16].copy_from_slice(&pid.to_le_bytes());
+    info.0[16..20].copy_from_slice(&uid.to_le_bytes());
+    deliverable(ctx.task, SigSet::ALL);
+    deliver::hold(ctx.task, sig as i32, &info.to_host());
+    deliver::attend(ctx.machine.cpu());
+    Ok(0)
+}
+
+fn send_to_thread(nr: i64, ids: &[u32], sig: u32) -> SysResult {
+    let mut args = [0; 6];
+    for (slot, value) in args.iter_mut().zip(ids.iter().chain([&sig])) {
+        *slot = i64::from(*value as i32) as u64;
+    }
+    // SAFETY: no pointers.
+    Ok(Errno::check(unsafe { raw::syscall(nr, args) })? as u32)
+}
+
+/// tkill(tid, sig).
+pub fn sys_tkill(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [tid, sig, ..] = *args;
+    if tid as i32 == ctx.task.tid && is_for_own_handler(ctx, sig) {
+        // SAFETY: getpid has no preconditions.
+        let pid = unsafe { libc::getpid() };
+        return signal_self(ctx, sig, pid);
+    }
+    send_to_thread(libc::SYS_tkill, &args[..1], sig)
+}
+
+/// tgkill(tgid, tid, sig).
+pub fn sys_tgkill(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [tgid, tid, sig, ..] = *args;
+    if tid as i32 == ctx.task.tid && is_for_own_handler(ctx, sig) {
+        // SAFETY: getpid has no preconditions.
+        let pid = unsafe { libc::getpid() };
+        if tgid as i32 == pid {
+            return signal_self(ctx, sig, pid);
+        }
+    }
+    send_to_thread(libc::SYS_tgkill, &args[..2], sig)
+}
+
 fn signalfd(fd: u32, mask: u32, size: u32, flags: u32) -> SysResult {
     check_size(size)?;
     let mask: u64 = guest::get(mask)?;
