@@ -390,6 +390,12 @@ fn edges() {
     check("edges", &TARGETS[2..]);
 }
 
+/// Waits that are interrupted unheard go on with the rest of their time.
+#[test]
+fn restarts() {
+    check("restarts", &TARGETS[1..2]);
+}
+
 /// Random calls with hostile arguments: no panic, no internal error, and children end as a guest may.
 #[test]
 fn random_calls() {

@@ -2,6 +2,7 @@
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
+use super::task::Rest;
 use super::{guest, raw, time};
 
 const FUTEX_CMD_MASK: u32 = 127;
@@ -43,9 +44,19 @@ type ReadTime = fn(u32) -> Result<Option<libc::timespec>, Errno>;
 fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> SysResult {
     let [addr, op, value, fourth_arg, addr2, value3] = *args;
     let timeout;
+    let resumed = ctx.task.rest.take();
+    let mut rest = Rest::Arguments;
     let fourth_host = match fourth(op) {
         Fourth::Timeout => {
-            timeout = read_time(fourth_arg)?;
+            timeout = match read_time(fourth_arg)? {
+                // The one that is a length, not a time.
+                Some(whole) if op & FUTEX_CMD_MASK == WAIT => {
+                    let left = time::rest_of(resumed, whole);
+                    rest = time::deadline(&left).map_or(Rest::Arguments, Rest::Until);
+                    Some(left)
+                }
+                other => other,
+            };
             timeout.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64)
         }
         Fourth::Number => i64::from(fourth_arg as i32) as u64,
@@ -66,6 +77,9 @@ fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> 
     ];
     // SAFETY: the words are in the guest's window, where the kernel checks them itself; the timeout is a local.
     let ret = unsafe { raw::syscall_interruptible(libc::SYS_futex, host, ctx.machine.cpu()) };
+    if time::was_interrupted(ret) {
+        ctx.task.rest = Some(rest);
+    }
     Ok(Errno::check(ret)? as u32)
 }
 

@@ -8,7 +8,8 @@ use super::own_fds::is_hidden;
 use super::process::Process;
 use super::signal::calls::with_mask;
 use super::signal::set::SigSet;
-use super::{guest, raw};
+use super::task::Rest;
+use super::{guest, raw, time};
 
 /// Bytes of a signal set.
 const SIGSET_SIZE: u32 = 8;
@@ -69,6 +70,11 @@ fn masked(
     })
 }
 
+/// After a call that writes the time left where its time limit was.
+fn note_interruption<T>(ctx: &mut SyscallContext<'_>, result: &Result<T, Errno>) {
+    ctx.task.rest = (result.as_ref().err() == Some(&Errno::EINTR)).then_some(Rest::Arguments);
+}
+
 fn ppoll_form(ctx: &mut SyscallContext<'_>, a: &[u32; 6], form: TimeForm) -> SysResult {
     let mask = get_mask(a[3], a[4])?;
     let mut time = get_time(a[2], form)?;
@@ -85,6 +91,7 @@ fn ppoll_form(ctx: &mut SyscallContext<'_>, a: &[u32; 6], form: TimeForm) -> Sys
         unsafe { raw::syscall_interruptible(libc::SYS_ppoll, args, ctx.machine.cpu()) }
     });
     put_time(a[2], form, time);
+    note_interruption(ctx, &result);
     if let (Some(polled), Ok(_)) = (without_own, result) {
         polled.put()?;
     }
@@ -135,12 +142,44 @@ fn poll_host(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let fds = without_own
         .as_mut()
         .map_or(fds, |p| p.entries.as_mut_ptr() as u64);
+    let limit = poll_limit(ctx.task.rest.take(), a[2] as i32);
+    let mut rest = Rest::Arguments;
+    if limit > 0 {
+        let length = libc::timespec {
+            tv_sec: i64::from(limit) / 1000,
+            tv_nsec: i64::from(limit) % 1000 * 1_000_000,
+        };
+        rest = time::deadline(&length).map_or(Rest::Arguments, Rest::Until);
+    }
+    let args = [fds, a[1].into(), signed(limit as u32), 0, 0, 0];
     // SAFETY: a checked range of the guest's window, or entries that live over the call.
-    let n = unsafe { host_blocking(ctx, libc::SYS_poll, &[fds, a[1].into(), signed(a[2])])? };
+    let ret = unsafe { raw::syscall_interruptible(libc::SYS_poll, args, ctx.machine.cpu()) };
+    if time::was_interrupted(ret) {
+        ctx.task.rest = Some(rest);
+    }
+    let n = Errno::check(ret)?;
     if let Some(polled) = without_own {
         polled.put()?;
     }
     Ok(n as u32)
+}
+
+/// Milliseconds that a poll may wait, when its first part has left `rest`.
+fn poll_limit(rest: Option<Rest>, whole: i32) -> i32 {
+    match rest {
+        Some(Rest::Until(_)) => {
+            let left = time::rest_of(
+                rest,
+                libc::timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                },
+            );
+            let milliseconds = left.tv_sec * 1000 + (left.tv_nsec + 999_999) / 1_000_000;
+            i32::try_from(milliseconds).unwrap_or(whole)
+        }
+        _ => whole,
+    }
 }
 
 pub fn ppoll(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
@@ -246,6 +285,7 @@ pub fn select(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         // As in the kernel, a time limit in read-only memory is no error.
         let _ = guest::put(a[4], &Timeval32::from(left));
     }
+    note_interruption(ctx, &result);
     result
 }
 
@@ -265,6 +305,7 @@ fn pselect_form(ctx: &mut SyscallContext<'_>, a: &[u32; 6], form: TimeForm) -> S
         })
     });
     put_time(a[4], form, time);
+    note_interruption(ctx, &result);
     result
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::call::{SyscallContext, SyscallResult, syscall};
 use super::direct;
-use super::errno::{ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS};
+use super::errno::{ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, Errno};
 use super::proc_others;
 use super::process::Process;
 use super::ptrace::tracee;
@@ -13,7 +13,7 @@ use super::signal::host;
 use super::signal::inherit;
 use super::signal::set::SigSet;
 use super::signal::siginfo::{self, GuestSigInfo};
-use super::task::Task;
+use super::task::{Rest, Resume, Task};
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::diag::log::{Items, enabled};
 use crate::diag::stats::stats;
@@ -104,6 +104,7 @@ pub fn run_thread(process: &'static Process, machine: &mut dyn Machine, task: &m
             Event::Served => {}
             Event::Undone => {
                 let number = machine.cpu().r[7];
+                task.rest = None;
                 let undone = SyscallResult::Return(-ERESTARTSYS);
                 finish(process, machine, task, number, undone);
             }
@@ -123,6 +124,8 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
     }
     let mut number = cpu.r[7];
     cpu.orig_r0 = cpu.r[0];
+    let svc = deliver::svc(cpu);
+    task.rest = task.resumes.take().filter(|r| r.pc == svc).map(|r| r.rest);
     stats().syscalls.add(1);
     let traced = tracee::wants_syscalls(task);
     if traced {
@@ -180,11 +183,31 @@ fn finish(
         SyscallResult::Return(value) if value == -ERESTARTNOHAND => {
             deliver::deliver_pending(machine, task, process, Restart::NoHandler);
         }
+        SyscallResult::Return(value) if value == -Errno::EINTR.0 && unheard(process, task) => {
+            let cpu = machine.cpu();
+            deliver::rewind(cpu);
+            deliver::attend(cpu);
+            let pc = cpu.r[15];
+            task.resumes = task.rest.map(|rest| Resume { pc, rest });
+        }
         SyscallResult::Return(value) => machine.cpu().r[0] = value as u32,
         SyscallResult::NoReturn => {}
         SyscallResult::ExitThread => return Some(task.exit_status),
     }
     None
+}
+
+/// Whether a call that waits was interrupted by what only the emulator hears: a fault's signal that another process has
+/// sent and that the guest blocks or ignores.
+fn unheard(process: &Process, task: &mut Task) -> bool {
+    task.rest.is_some() && task.queue.is_closed() && {
+        let mask = task.mask;
+        deliver::take_in(task);
+        !task
+            .held
+            .iter()
+            .any(|q| !mask.contains(q.signo) && !process.actions.ignores(q.signo))
+    }
 }
 
 /// The end of a call that a tracer sees, or that was left undone for one.
@@ -222,7 +245,8 @@ fn serve_traced(
         cpu.r[0] = cpu.orig_r0;
         deliver::rewind(cpu);
         restart = Restart::Rewound { error, pc: cpu.r[15] };
-        task.resumes_at = (error == ERESTART_RESTARTBLOCK).then_some(cpu.r[15]);
+        let rest = task.rest.unwrap_or(Rest::Arguments);
+        task.resumes = (error == ERESTART_RESTARTBLOCK).then_some(Resume { pc: cpu.r[15], rest });
     }
     deliver::deliver_pending(machine, task, process, restart);
     None

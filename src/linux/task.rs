@@ -24,6 +24,24 @@ pub struct FaultRecord {
     pub address: u32,
 }
 
+/// The time that an interrupted call has left (`restart_block` in the kernel).
+#[derive(Clone, Copy, Debug)]
+pub enum Rest {
+    /// Its arguments say it: they are as they were, or the call has changed them.
+    Arguments,
+    /// It ends at this time of CLOCK_MONOTONIC.
+    Until(libc::timespec),
+    /// So much of a clock that does not run while the thread is stopped.
+    For(libc::timespec),
+}
+
+/// An interrupted call whose SVC is at `pc`.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume {
+    pub pc: u32,
+    pub rest: Rest,
+}
+
 /// Per-thread state of the system layer.
 pub struct Task {
     /// Thread id, the host's own.
@@ -50,8 +68,10 @@ pub struct Task {
     /// Status given to exit(2), once it was called.
     pub exit_status: i32,
     pub personality: u32,
-    /// Where a call is that a tracer has interrupted and that goes on where it was: restart_syscall to the tracer.
-    pub resumes_at: Option<u32>,
+    /// A call that was interrupted and goes on where it was, if the thread comes to it next: restart_syscall to a tracer.
+    pub resumes: Option<Resume>,
+    /// What a call that waits, and was interrupted, has left of its time; at its start, what its first part left.
+    pub rest: Option<Rest>,
     /// What this thread shares with a tracer.
     pub trace: Box<Block>,
     /// The guest's own system call filters.
@@ -90,7 +110,8 @@ impl Task {
             host_mask: None,
             exit_status: 0,
             personality: PER_LINUX_32BIT,
-            resumes_at: None,
+            resumes: None,
+            rest: None,
             trace: Box::default(),
             seccomp: super::seccomp::State::default(),
             exec_plan: None,

@@ -4,7 +4,8 @@ use zerocopy::IntoBytes;
 
 use super::abi::time::{Itimerspec32, Itimerspec64, Timespec32, Timespec64, Timeval32, Tms};
 use super::call::SyscallContext;
-use super::errno::{Errno, SysResult};
+use super::errno::{ERESTARTSYS, Errno, SysResult};
+use super::task::Rest;
 use super::{guest, raw};
 
 const ZERO: libc::timespec = libc::timespec {
@@ -94,6 +95,53 @@ pub fn sys_clock_settime64(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> Sy
     set_clock(args[0], read_timespec64(args[1])?)
 }
 
+const NANOSECONDS: i64 = 1_000_000_000;
+
+fn monotonic() -> libc::timespec {
+    let mut now = ZERO;
+    // SAFETY: the kernel (or its vDSO) writes one timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now
+}
+
+/// The time `length` from now on the monotonic clock; `None` if that is for ever.
+pub fn deadline(length: &libc::timespec) -> Option<libc::timespec> {
+    let now = monotonic();
+    let nanoseconds = now.tv_nsec.checked_add(length.tv_nsec)?;
+    Some(libc::timespec {
+        tv_sec: now
+            .tv_sec
+            .checked_add(length.tv_sec)?
+            .checked_add(nanoseconds / NANOSECONDS)?,
+        tv_nsec: nanoseconds % NANOSECONDS,
+    })
+}
+
+/// What is left until `deadline`, at least 0.
+fn until(deadline: &libc::timespec) -> libc::timespec {
+    let now = monotonic();
+    let total = |t: &libc::timespec| i128::from(t.tv_sec) * i128::from(NANOSECONDS) + i128::from(t.tv_nsec);
+    let left = (total(deadline) - total(&now)).max(0);
+    libc::timespec {
+        tv_sec: (left / i128::from(NANOSECONDS)) as i64,
+        tv_nsec: (left % i128::from(NANOSECONDS)) as i64,
+    }
+}
+
+/// The time limit of a call that goes on after an interruption, which was `whole` at its start.
+pub fn rest_of(rest: Option<Rest>, whole: libc::timespec) -> libc::timespec {
+    match rest {
+        Some(Rest::Until(end)) => until(&end),
+        Some(Rest::For(length)) => length,
+        Some(Rest::Arguments) | None => whole,
+    }
+}
+
+/// Whether a call that waits was left before its end.
+pub fn was_interrupted(ret: i64) -> bool {
+    ret == -i64::from(libc::EINTR) || ret == -i64::from(ERESTARTSYS)
+}
+
 /// clock_nanosleep and nanosleep: the time left goes to `left` if a signal ended a relative sleep.
 fn sleep(
     ctx: &mut SyscallContext<'_>,
@@ -102,12 +150,27 @@ fn sleep(
     time: Option<libc::timespec>,
     left: impl FnOnce(libc::timespec) -> Result<(), Errno>,
 ) -> SysResult {
-    let time = required(time)?;
-    let mut remaining = ZERO;
+    let relative = flags & libc::TIMER_ABSTIME as u32 == 0;
+    let resumed = ctx.task.rest.take().filter(|_| relative);
+    let time = rest_of(resumed, required(time)?);
+    let mut remaining = time;
     let args = [sign(clock), flags.into(), to(&time), to_mut(&mut remaining), 0, 0];
     // SAFETY: two timespecs that live through the call.
     let ret = unsafe { raw::syscall_interruptible(libc::SYS_clock_nanosleep, args, ctx.machine.cpu()) };
-    if ret == -i64::from(libc::EINTR) && flags & libc::TIMER_ABSTIME as u32 == 0 {
+    if was_interrupted(ret) {
+        let processors = matches!(
+            clock as i32,
+            libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | i32::MIN..0
+        );
+        ctx.task.rest = Some(if !relative {
+            Rest::Arguments
+        } else if processors {
+            Rest::For(remaining)
+        } else {
+            deadline(&remaining).map_or(Rest::Arguments, Rest::Until)
+        });
+    }
+    if ret == -i64::from(libc::EINTR) && relative {
         left(remaining)?;
     }
     Ok(Errno::check(ret)? as u32)

@@ -268,9 +268,7 @@ const RESTART_SYSCALL: u32 = 0;
 
 /// Syscall-entry-stop: the number of the call to make, which the tracer may have changed.
 pub fn syscall_entry(machine: &mut dyn Machine, task: &mut Task, number: u32) -> u32 {
-    let cpu = machine.cpu();
-    let svc = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
-    let shown = if task.resumes_at.take() == Some(svc) {
+    let shown = if task.rest.is_some() {
         RESTART_SYSCALL
     } else {
         number

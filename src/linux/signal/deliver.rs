@@ -74,29 +74,33 @@ pub fn attend(cpu: &mut CpuState) {
     pending(cpu).fetch_or(PENDING_SIGNAL, Ordering::SeqCst);
 }
 
+/// The address of the SVC that the pc is behind.
+pub fn svc(cpu: &CpuState) -> u32 {
+    cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 })
+}
+
 /// Moves the pc back onto the SVC, so that the call is made again with the registers as they are.
 pub fn rewind(cpu: &mut CpuState) {
-    cpu.r[15] = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
+    cpu.r[15] = svc(cpu);
 }
 
 /// The kernel's answer to a call that is none (arch/arm/kernel/traps.c, bad_syscall): the signal's information names
 /// the SVC, the frame the instruction behind it.
 pub fn bad_call(machine: &mut dyn Machine, task: &mut Task, process: &Process) {
-    let cpu = machine.cpu();
-    let at = cpu.r[15].wrapping_sub(if cpu.thumb == 1 { 2 } else { 4 });
+    let at = svc(machine.cpu());
     let info = GuestSigInfo::fault(libc::SIGILL, siginfo::ILL_ILLTRP, at);
     force(machine, task, process, &info);
 }
 
 /// Takes what the host's handler has queued over into `held`.
-fn drain(task: &mut Task) {
+pub fn take_in(task: &mut Task) {
     task.queue.drain(&mut task.held);
 }
 
 /// Whether a signal has been taken from the host that the guest, with mask `mask`, does not block: a call that
 /// depends on what is pending must let it be delivered first.
 pub fn deliverable(task: &mut Task, mask: SigSet) -> bool {
-    drain(task);
+    take_in(task);
     task.held.iter().any(|q| !mask.contains(q.signo))
 }
 
@@ -112,7 +116,7 @@ fn open_mask(task: &mut Task) {
 /// The host's mask is that of its handler ([`PENDING_SEALED`]). Opens it to what it will be in the guest's handler of the
 /// signal that waits, so that it need not be set again then; what else comes in waits behind that signal.
 fn unseal(task: &mut Task, process: &Process) {
-    drain(task);
+    take_in(task);
     let mask = task.mask;
     let next = task.held.iter().find(|q| !mask.contains(q.signo));
     let action = next.map(|q| (q.signo, process.actions.get(q.signo)));
@@ -148,7 +152,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
     }
     loop {
         pending(machine.cpu()).fetch_and(!PENDING_SIGNAL, Ordering::SeqCst);
-        drain(task);
+        take_in(task);
         tracee::settle(machine, task);
         let next = task.held.iter().position(|q| !task.mask.contains(q.signo));
         let Some(next) = next else {
