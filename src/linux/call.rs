@@ -1,6 +1,7 @@
 //! Dispatch: from a number and six words to the row's handler and back.
 
 use crate::confine;
+use crate::cpu::state::CpuState;
 use crate::diag::log::{self, Items, enabled};
 use crate::exec::machine::Machine;
 
@@ -9,7 +10,7 @@ use super::path::{self, HostPath, Purpose};
 use super::process::Process;
 use super::signal::deliver;
 use super::signal::siginfo::{GuestSigInfo, SEGV_MAPERR};
-use super::table::{self, Arg, Handler, Row};
+use super::table::{self, Arg, Handler, PartHandler, PlainHandler, Row};
 use super::task::Task;
 use super::{guest, own_fds, raw, seccomp, strace};
 
@@ -92,18 +93,45 @@ fn run(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> Sysc
     match row.handler {
         Handler::Pass(host) => pass(ctx, row, host, args, false).into(),
         Handler::Block(host) => pass(ctx, row, host, args, true).into(),
-        Handler::Call(f) => {
-            let result = check_arguments(ctx, row, args).and_then(|()| f(ctx, args));
-            match result {
-                Err(Errno::EFAULT) => Err(descriptor_error(row, args).unwrap_or(Errno::EFAULT)).into(),
-                result => result.into(),
-            }
+        Handler::Plain(f) => plain(ctx.process, row, f, args).into(),
+        Handler::Call(f) | Handler::Partly(_, f) => {
+            let result = check_arguments(ctx.process, row, args).and_then(|()| f(ctx, args));
+            result.map_err(|errno| right_error(errno, row, args)).into()
         }
         Handler::Control(f) => f(ctx, args),
         Handler::None => {
             strace::unimplemented(row, args);
             Err(Errno::ENOSYS).into()
         }
+    }
+}
+
+/// A call that needs nothing of its thread.
+pub fn plain(process: &'static Process, row: &Row, f: PlainHandler, args: &[u32; 6]) -> SysResult {
+    let result = check_arguments(process, row, args).and_then(|()| f(process, args));
+    result.map_err(|errno| right_error(errno, row, args))
+}
+
+/// The usual cases of a call, for translated code that goes on behind it.
+pub fn part(
+    process: &'static Process,
+    row: &Row,
+    f: PartHandler,
+    args: &[u32; 6],
+    cpu: &mut CpuState,
+) -> Option<SysResult> {
+    let result = match check_arguments(process, row, args) {
+        Ok(()) => f(process, args, cpu)?,
+        Err(errno) => Err(errno),
+    };
+    Some(result.map_err(|errno| right_error(errno, row, args)))
+}
+
+/// EBADF instead of EFAULT where the kernel looks at the descriptor first.
+fn right_error(errno: Errno, row: &Row, args: &[u32; 6]) -> Errno {
+    match errno {
+        Errno::EFAULT => descriptor_error(row, args).unwrap_or(errno),
+        _ => errno,
     }
 }
 
@@ -183,11 +211,11 @@ fn span(arg: Arg, args: &[u32; 6]) -> Option<(u64, bool)> {
 }
 
 /// Every pointer with a known extent lies in the guest's window, and no descriptor is the emulator's own.
-fn check_arguments(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
+fn check_arguments(process: &Process, row: &Row, args: &[u32; 6]) -> Result<(), Errno> {
     let mut word = 0;
     for &arg in row.args {
         if matches!(arg, Arg::Fd | Arg::DirFd) {
-            guest_fd(ctx.process, args[word])?;
+            guest_fd(process, args[word])?;
         }
         if let Some((len, writes)) = span(arg, args)
             && args[word] != 0
@@ -223,12 +251,8 @@ fn host_range(addr: u32, len: u64, writes: bool) -> Result<u64, Errno> {
 /// The host's call of the same meaning: arguments widened, pointers checked and moved, paths translated, as the row
 /// says.
 fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], blocks: bool) -> SysResult {
-    let mut paths: [Option<HostPath>; 2] = [None, None];
-    let host = if row.args.iter().any(|arg| arg.is_path()) {
-        with_paths(ctx.process, row.args, args, &mut paths)?
-    } else {
-        convert(ctx.process, row.args, args)?
-    };
+    let mut paths = Paths::default();
+    let host = convert(ctx.process, row.args, args, &mut paths)?;
     // SAFETY: every pointer among the arguments has been checked against the guest's window, or is one of `paths`.
     let ret = unsafe {
         if blocks {
@@ -240,13 +264,27 @@ fn pass(ctx: &mut SyscallContext<'_>, row: &Row, nr: i64, args: &[u32; 6], block
     Ok(Errno::check(ret)? as u32)
 }
 
-/// The host's arguments of a call without paths: widened, pointers checked and moved.
-pub fn convert(process: &Process, kinds: &[Arg], args: &[u32; 6]) -> Result<[u64; 6], Errno> {
+/// The paths of a call as the host takes them.
+pub type Paths = [Option<HostPath>; 2];
+
+/// The host's arguments: widened, pointers checked and moved, paths translated, as the row says; those live in `paths`.
+pub fn convert(
+    process: &Process,
+    kinds: &[Arg],
+    args: &[u32; 6],
+    paths: &mut Paths,
+) -> Result<[u64; 6], Errno> {
     let mut host = [0u64; 6];
     let (mut word, mut slot) = (0, 0);
     for &arg in kinds {
         if !matches!(arg, Arg::Pad) {
-            host[slot] = convert_one(process, arg, args, word)?;
+            host[slot] = if arg.is_path() {
+                let path = translate(process, arg, args, word)?;
+                let free = usize::from(paths[0].is_some());
+                paths[free].insert(path).as_arg()
+            } else {
+                convert_one(process, arg, args, word)?
+            };
             slot += 1;
         }
         word += arg.words();
@@ -270,39 +308,17 @@ fn convert_one(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Res
     })
 }
 
-/// The same with paths, translated as the row says; they live in `paths`.
-fn with_paths(
-    process: &Process,
-    kinds: &[Arg],
-    args: &[u32; 6],
-    paths: &mut [Option<HostPath>; 2],
-) -> Result<[u64; 6], Errno> {
-    let mut host = [0u64; 6];
-    let (mut word, mut slot) = (0, 0);
-    for &arg in kinds {
-        let value = args[word];
-        let mut translate = |follow: bool, purpose: Purpose| -> Result<u64, Errno> {
-            let path = path::translate(process, value, follow, purpose)?;
-            let free = usize::from(paths[0].is_some());
-            Ok(paths[free].insert(path).as_arg())
-        };
-        host[slot] = match arg {
-            Arg::Pad => {
-                word += 1;
-                continue;
-            }
-            Arg::Path => translate(true, Purpose::Look)?,
-            Arg::LinkPath => translate(false, Purpose::Look)?,
-            Arg::PathAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?,
-            Arg::Name => translate(true, Purpose::Change)?,
-            Arg::LinkName => translate(false, Purpose::Change)?,
-            Arg::NameAt(flags) => translate(args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change)?,
-            _ => convert_one(process, arg, args, word)?,
-        };
-        word += arg.words();
-        slot += 1;
-    }
-    Ok(host)
+/// The path in `args[word]`, for what the row says of it.
+fn translate(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Result<HostPath, Errno> {
+    let (follow, purpose) = match arg {
+        Arg::LinkPath => (false, Purpose::Look),
+        Arg::PathAt(flags) => (args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look),
+        Arg::Name => (true, Purpose::Change),
+        Arg::LinkName => (false, Purpose::Change),
+        Arg::NameAt(flags) => (args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change),
+        _ => (true, Purpose::Look),
+    };
+    path::translate(process, args[word], follow, purpose)
 }
 
 /// One line under `-d policy` where it was the filter that refused a call.

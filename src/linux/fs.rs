@@ -5,7 +5,9 @@ use super::call::{SyscallContext, host, host_blocking, join, signed};
 use super::errno::{Errno, SysResult};
 use super::own_fds::is_hidden;
 use super::path::translate_bytes;
-use super::{dir, guest, proc};
+use super::process::Process;
+use super::{dir, guest, proc, raw};
+use crate::cpu::state::CpuState;
 use crate::exec::family;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
@@ -33,13 +35,38 @@ fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: 
     if let Some(result) = proc::open(ctx, &path, flags) {
         return result;
     }
+    open_file(ctx.process, ctx.machine.cpu(), (dir, path), flags, mode)
+}
+
+/// `open` of what is not under /proc.
+pub fn open_usual(process: &'static Process, a: &[u32; 6], cpu: &mut CpuState) -> Option<SysResult> {
+    openat_usual(process, &[AT_FDCWD, a[0], a[1], a[2], 0, 0], cpu)
+}
+
+/// `openat` of what is not under /proc.
+pub fn openat_usual(process: &'static Process, a: &[u32; 6], cpu: &mut CpuState) -> Option<SysResult> {
+    let path = match guest::path(a[1]) {
+        Ok(path) if path.starts_with(b"/proc") => return None,
+        Ok(path) => path,
+        Err(errno) => return Some(Err(errno)),
+    };
+    Some(open_file(process, cpu, (a[0], path), a[2], a[3]))
+}
+
+fn open_file(
+    process: &Process,
+    cpu: &mut CpuState,
+    (dir, path): (u32, Vec<u8>),
+    flags: u32,
+    mode: u32,
+) -> SysResult {
     let exclusive = (libc::O_CREAT | libc::O_EXCL) as u32;
     let follow = flags & oflags::O_NOFOLLOW == 0 && flags & exclusive != exclusive;
-    let name = translate_bytes(ctx.process, path, follow)?;
+    let name = translate_bytes(process, path, follow)?;
     let flags = oflags::to_host(flags);
-    let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into()];
+    let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into(), 0, 0];
     // SAFETY: `name` is a C string that lives over the call.
-    let fd = unsafe { host_blocking(ctx, libc::SYS_openat, &args)? };
+    let fd = Errno::check(unsafe { raw::syscall_interruptible(libc::SYS_openat, args, cpu) })?;
     unless_ours(fd as i32)
 }
 
@@ -116,7 +143,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     unless_ours(fd as i32)
 }
 
-pub fn close(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn close(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     dir::forget(a[0]);
     // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_close, &[signed(a[0])]) }.map(|_| 0)
@@ -148,32 +175,32 @@ pub fn close_range(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     Ok(0)
 }
 
-pub fn dup2(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn dup2(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     dir::forget(a[1]);
     // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_dup2, &[signed(a[0]), signed(a[1])]) }.map(|fd| fd as u32)
 }
 
-pub fn dup3(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn dup3(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     dir::forget(a[1]);
     // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
     unsafe { host(libc::SYS_dup3, &[signed(a[0]), signed(a[1]), a[2].into()]) }.map(|fd| fd as u32)
 }
 
 /// pipe2: O_DIRECT is one of the flags that ARM numbers differently.
-pub fn pipe2(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn pipe2(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     let out = guest::dst(a[0], 8)?;
     // SAFETY: a checked range of the guest's window.
     unsafe { host(libc::SYS_pipe2, &[out, oflags::to_host(a[1]).into()]) }.map(|_| 0)
 }
 
 /// lseek: a position beyond 31 bits is EOVERFLOW, although the file has moved there (fs/read_write.c).
-pub fn lseek(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn lseek(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     let at = seek(a[0], i64::from(a[1] as i32), a[2])?;
     i32::try_from(at).map(|v| v as u32).map_err(|_| Errno::EOVERFLOW)
 }
 
-pub fn llseek(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn llseek(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     let at = seek(a[0], join(a[2], a[1]) as i64, a[4])?;
     guest::put(a[3], &at)?;
     Ok(0)

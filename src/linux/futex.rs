@@ -2,16 +2,20 @@
 
 use super::call::SyscallContext;
 use super::errno::{Errno, SysResult};
+use super::process::Process;
 use super::task::Rest;
 use super::{guest, raw, time};
+use crate::cpu::state::CpuState;
 
 const FUTEX_CMD_MASK: u32 = 127;
 const WAIT: u32 = 0;
+const WAKE: u32 = 1;
 const REQUEUE: u32 = 3;
 const CMP_REQUEUE: u32 = 4;
 const WAKE_OP: u32 = 5;
 const LOCK_PI: u32 = 6;
 const WAIT_BITSET: u32 = 9;
+const WAKE_BITSET: u32 = 10;
 const WAIT_REQUEUE_PI: u32 = 11;
 const CMP_REQUEUE_PI: u32 = 12;
 const LOCK_PI2: u32 = 13;
@@ -41,8 +45,26 @@ fn has_second_word(op: u32) -> bool {
 
 type ReadTime = fn(u32) -> Result<Option<libc::timespec>, Errno>;
 
+/// The host's arguments, but for the fourth.
+fn host_args([addr, op, value, _, addr2, value3]: [u32; 6], fourth: u64) -> Result<[u64; 6], Errno> {
+    let word = |addr: u32| match addr {
+        // Address 0 is the kernel's to refuse, also where the window's base is not 0.
+        0 => Ok(0),
+        _ => guest::dst(addr, 4),
+    };
+    let second = if has_second_word(op) { word(addr2)? } else { 0 };
+    Ok([
+        word(addr)?,
+        op.into(),
+        value.into(),
+        fourth,
+        second,
+        value3.into(),
+    ])
+}
+
 fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> SysResult {
-    let [addr, op, value, fourth_arg, addr2, value3] = *args;
+    let [_, op, _, fourth_arg, _, _] = *args;
     let timeout;
     let resumed = ctx.task.rest.take();
     let mut rest = Rest::Arguments;
@@ -62,25 +84,25 @@ fn futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6], read_time: ReadTime) -> 
         Fourth::Number => i64::from(fourth_arg as i32) as u64,
         Fourth::Unused => 0,
     };
-    let word = |addr: u32| match addr {
-        // Address 0 is the kernel's to refuse, also where the window's base is not 0.
-        0 => Ok(0),
-        _ => guest::dst(addr, 4),
-    };
-    let host = [
-        word(addr)?,
-        op.into(),
-        value.into(),
-        fourth_host,
-        if has_second_word(op) { word(addr2)? } else { 0 },
-        value3.into(),
-    ];
+    let host = host_args(*args, fourth_host)?;
     // SAFETY: the words are in the guest's window, where the kernel checks them itself; the timeout is a local.
     let ret = unsafe { raw::syscall_interruptible(libc::SYS_futex, host, ctx.machine.cpu()) };
     if time::was_interrupted(ret) {
         ctx.task.rest = Some(rest);
     }
     Ok(Errno::check(ret)? as u32)
+}
+
+/// FUTEX_WAKE and FUTEX_WAKE_BITSET, which wait for nothing and have no time among their arguments.
+pub fn at_once(_process: &'static Process, args: &[u32; 6], _cpu: &mut CpuState) -> Option<SysResult> {
+    if !matches!(args[1] & FUTEX_CMD_MASK, WAKE | WAKE_BITSET) {
+        return None;
+    }
+    Some(host_args(*args, 0).and_then(|host| {
+        // SAFETY: the word is in the guest's window, where the kernel checks it itself.
+        let ret = unsafe { raw::syscall(libc::SYS_futex, host) };
+        Ok(Errno::check(ret)? as u32)
+    }))
 }
 
 pub fn sys_futex(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::call::{SyscallContext, host, signed};
+use super::call::{host, signed};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
 use super::{guest, own_fds, proc, proc_others};
@@ -157,21 +157,21 @@ fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString
     }
 }
 
-pub fn readlink(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    read_link(ctx, libc::AT_FDCWD as u32, a[0], a[1], a[2])
+pub fn readlink(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    read_link(process, libc::AT_FDCWD as u32, a[0], a[1], a[2])
 }
 
-pub fn readlinkat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    read_link(ctx, a[0], a[1], a[2], a[3])
+pub fn readlinkat(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    read_link(process, a[0], a[1], a[2], a[3])
 }
 
-fn read_link(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, buf: u32, len: u32) -> SysResult {
+fn read_link(process: &Process, dir: u32, path: u32, buf: u32, len: u32) -> SysResult {
     if (len as i32) <= 0 {
         return Err(Errno::EINVAL);
     }
     let bytes = guest::path(path)?;
     if proc::is_own(&bytes) == Some(b"exe") {
-        let exe = &ctx.process.image.exe;
+        let exe = &process.image.exe;
         let n = exe.len().min(len as usize);
         guest::put_bytes(buf, &exe[..n])?;
         return Ok(n as u32);
@@ -181,7 +181,7 @@ fn read_link(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, buf: u32, len: u
         guest::put_bytes(buf, &exe[..n])?;
         return Ok(n as u32);
     }
-    let name = translate_bytes(ctx.process, bytes, false)?;
+    let name = translate_bytes(process, bytes, false)?;
     let out = guest::dst(buf, len)?;
     // SAFETY: a C string, and a range within the guest's window.
     let n = unsafe {

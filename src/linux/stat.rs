@@ -1,15 +1,16 @@
 //! The stat and statfs families.
 
 use super::abi::fs::{HostStatfs, Stat, Stat64, Statfs, Statfs64};
-use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
+use super::call::{AT_SYMLINK_NOFOLLOW, host, signed};
 use super::errno::{Errno, SysResult};
 use super::guest;
 use super::path::{self, Purpose};
+use super::process::Process;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
-fn of_path(ctx: &SyscallContext<'_>, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
-    let name = path::translate(ctx.process, path, flags & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?;
+fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
+    let name = path::translate(process, path, flags & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?;
     // SAFETY: plain integers, all zeros are valid.
     let mut out: libc::stat = unsafe { std::mem::zeroed() };
     let args = [signed(dir), name.as_arg(), &raw mut out as u64, flags.into()];
@@ -36,36 +37,36 @@ fn put_64(addr: u32, host: &libc::stat) -> SysResult {
     Ok(0)
 }
 
-pub fn stat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    put_old(a[1], &of_path(ctx, AT_FDCWD, a[0], 0)?)
+pub fn stat(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    put_old(a[1], &of_path(process, AT_FDCWD, a[0], 0)?)
 }
 
-pub fn lstat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    put_old(a[1], &of_path(ctx, AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW)?)
+pub fn lstat(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    put_old(a[1], &of_path(process, AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW)?)
 }
 
-pub fn fstat(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn fstat(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     put_old(a[1], &of_fd(a[0])?)
 }
 
-pub fn stat64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    put_64(a[1], &of_path(ctx, AT_FDCWD, a[0], 0)?)
+pub fn stat64(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    put_64(a[1], &of_path(process, AT_FDCWD, a[0], 0)?)
 }
 
-pub fn lstat64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    put_64(a[1], &of_path(ctx, AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW)?)
+pub fn lstat64(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    put_64(a[1], &of_path(process, AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW)?)
 }
 
-pub fn fstat64(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn fstat64(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     put_64(a[1], &of_fd(a[0])?)
 }
 
-pub fn fstatat64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    put_64(a[2], &of_path(ctx, a[0], a[1], a[3])?)
+pub fn fstatat64(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    put_64(a[2], &of_path(process, a[0], a[1], a[3])?)
 }
 
-fn fs_of_path(ctx: &SyscallContext<'_>, path: u32) -> Result<HostStatfs, Errno> {
-    let name = path::translate(ctx.process, path, true, Purpose::Look)?;
+fn fs_of_path(process: &Process, path: u32) -> Result<HostStatfs, Errno> {
+    let name = path::translate(process, path, true, Purpose::Look)?;
     let mut out = HostStatfs::default();
     // SAFETY: name and out live over the call.
     unsafe { host(libc::SYS_statfs, &[name.as_arg(), &raw mut out as u64])? };
@@ -89,23 +90,23 @@ fn check_statfs64_size(size: u32) -> Result<(), Errno> {
     }
 }
 
-pub fn statfs(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
-    guest::put(a[1], &Statfs::from_host(&fs_of_path(ctx, a[0])?)?)?;
+pub fn statfs(process: &'static Process, a: &[u32; 6]) -> SysResult {
+    guest::put(a[1], &Statfs::from_host(&fs_of_path(process, a[0])?)?)?;
     Ok(0)
 }
 
-pub fn fstatfs(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn fstatfs(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     guest::put(a[1], &Statfs::from_host(&fs_of_fd(a[0])?)?)?;
     Ok(0)
 }
 
-pub fn statfs64(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn statfs64(process: &'static Process, a: &[u32; 6]) -> SysResult {
     check_statfs64_size(a[1])?;
-    guest::put(a[2], &Statfs64::from_host(&fs_of_path(ctx, a[0])?))?;
+    guest::put(a[2], &Statfs64::from_host(&fs_of_path(process, a[0])?))?;
     Ok(0)
 }
 
-pub fn fstatfs64(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+pub fn fstatfs64(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     check_statfs64_size(a[1])?;
     guest::put(a[2], &Statfs64::from_host(&fs_of_fd(a[0])?))?;
     Ok(0)

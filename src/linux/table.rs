@@ -6,6 +6,8 @@ pub mod rows;
 
 use super::call::{SyscallContext, SyscallResult};
 use super::errno::SysResult;
+use super::process::Process;
+use crate::cpu::state::CpuState;
 
 /// A call's number in one guest ABI; [`NO`] where that ABI lacks it.
 pub type Number = u32;
@@ -78,6 +80,13 @@ impl Arg {
     }
 }
 
+/// A call's function that needs the thread.
+pub type CallHandler = fn(&mut SyscallContext<'_>, &[u32; 6]) -> SysResult;
+/// One that does not.
+pub type PlainHandler = fn(&'static Process, &[u32; 6]) -> SysResult;
+/// One for the usual cases of a call, which may wait interruptibly; `None` in the others.
+pub type PartHandler = fn(&'static Process, &[u32; 6], &mut CpuState) -> Option<SysResult>;
+
 /// What runs a call.
 #[derive(Clone, Copy)]
 pub enum Handler {
@@ -87,8 +96,12 @@ pub enum Handler {
     Pass(i64),
     /// The same for a call that can block: guest signals interrupt it.
     Block(i64),
+    /// Returns a value or an errno, needs nothing of the thread that makes the call, and does not block.
+    Plain(PlainHandler),
+    /// The usual cases, which need no more than the registers, and all.
+    Partly(PartHandler, CallHandler),
     /// Returns a value or an errno.
-    Call(fn(&mut SyscallContext<'_>, &[u32; 6]) -> SysResult),
+    Call(CallHandler),
     /// May leave the registers alone or end the thread.
     Control(fn(&mut SyscallContext<'_>, &[u32; 6]) -> SyscallResult),
 }
@@ -116,17 +129,10 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the host makes the call with nothing but its arguments converted: then translated code need not be left for
-    /// it.
+    /// Whether translated code need not be left for the call.
     const fn is_direct(&self) -> bool {
-        let mut i = 0;
-        while i < self.args.len() {
-            if self.args[i].is_path() {
-                return false;
-            }
-            i += 1;
-        }
-        matches!(self.handler, Handler::Pass(_) | Handler::Block(_))
+        use Handler::{Block, Partly, Pass, Plain};
+        matches!(self.handler, Pass(_) | Block(_) | Plain(_) | Partly(..))
     }
 }
 
@@ -172,7 +178,7 @@ static ARM_DIRECT: [u16; DIRECT] = {
     index
 };
 
-/// The row of an ARM EABI number, if the host's call of the same meaning is all there is to it.
+/// The row of an ARM EABI number, if translated code need not be left for it.
 #[inline]
 pub fn direct_arm(nr: u32) -> Option<&'static Row> {
     rows::ROWS.get(usize::from(*ARM_DIRECT.get(nr as usize)?))

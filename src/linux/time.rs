@@ -5,6 +5,7 @@ use zerocopy::IntoBytes;
 use super::abi::time::{Itimerspec32, Itimerspec64, Timespec32, Timespec64, Timeval32, Tms};
 use super::call::SyscallContext;
 use super::errno::{ERESTARTSYS, Errno, SysResult};
+use super::process::Process;
 use super::task::Rest;
 use super::{guest, raw};
 
@@ -58,25 +59,25 @@ fn get_clock(nr: i64, clock: u32) -> Result<libc::timespec, Errno> {
     Ok(time)
 }
 
-pub fn sys_clock_gettime(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_clock_gettime(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let time = get_clock(libc::SYS_clock_gettime, args[0])?;
     guest::put(args[1], &Timespec32::from(time))?;
     Ok(0)
 }
 
-pub fn sys_clock_gettime64(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_clock_gettime64(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let time = get_clock(libc::SYS_clock_gettime, args[0])?;
     guest::put(args[1], &Timespec64::from(time))?;
     Ok(0)
 }
 
-pub fn sys_clock_getres(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_clock_getres(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let time = get_clock(libc::SYS_clock_getres, args[0])?;
     guest::put_opt(args[1], &Timespec32::from(time))?;
     Ok(0)
 }
 
-pub fn sys_clock_getres_time64(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_clock_getres_time64(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let time = get_clock(libc::SYS_clock_getres, args[0])?;
     guest::put_opt(args[1], &Timespec64::from(time))?;
     Ok(0)
@@ -199,7 +200,7 @@ pub fn sys_nanosleep(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult
     })
 }
 
-pub fn sys_gettimeofday(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_gettimeofday(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let mut time = libc::timeval {
         tv_sec: 0,
         tv_usec: 0,
@@ -361,7 +362,7 @@ pub fn sys_timer_delete(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysRe
 }
 
 /// times(buffer): ticks, cut to 32 bits.
-pub fn sys_times(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+pub fn sys_times(_process: &'static Process, args: &[u32; 6]) -> SysResult {
     let mut host = [0i64; 4];
     let ticks = call(libc::SYS_times, &[to_mut(&mut host)])?;
     let [utime, stime, cutime, cstime] = host.map(|t| t as i32);

@@ -215,6 +215,8 @@ impl Space {
             let mut bytes = [0u8; 256];
             let read = self.read_prefix(at, &mut bytes[..chunk])?;
             if let Some(end) = bytes[..read].iter().position(|&b| b == 0) {
+                // Callers append the NUL again.
+                text.reserve_exact(end + 1);
                 text.extend_from_slice(&bytes[..end]);
                 return Ok(text);
             }
