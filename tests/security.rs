@@ -1,6 +1,8 @@
 //! What must hold against a hostile guest or file: the filter is in place, nothing the guest does reaches past its
 //! window, and broken files end in one line.
 
+mod host_state;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -260,4 +262,38 @@ fn deaths_of_guests() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// The hostile guest's attempts under the baseline, in each kind of window; the host is as it was.
+#[test]
+fn hostile_guests_under_the_baseline() {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let guest = dir.join("window");
+    let built = Command::new("arm-linux-gnueabihf-gcc")
+        .args(["-O1", "-w", "-static", "-pthread", "-marm", "-o"])
+        .args([&guest, &fixture("hostile/window.c")])
+        .status();
+    assert!(built.expect("Debian's gcc-arm-linux-gnueabihf").success());
+    let canary = host_state::Canary::new(&dir);
+    // The window reserved at 0 and elsewhere, and not reserved.
+    for (options, limit) in [("", "unlimited"), ("--based", "unlimited"), ("", "3000000")] {
+        let script = format!("ulimit -v {limit}; exec \"$0\" {options} \"$1\"");
+        host_state::unchanged(&canary, &[&dir], || {
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", &script, env!("CARGO_BIN_EXE_emu")])
+                .arg(&guest);
+            let output = command.stdin(Stdio::null()).output().expect("a shell");
+            let out = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let made = out.lines().filter(|l| l.starts_with("baseline ")).count();
+            assert!(
+                output.status.success() && made > 150 && errors.is_empty(),
+                "{options} {limit}: {out}{errors}"
+            );
+        });
+    }
+    drop(canary);
+    std::fs::remove_dir_all(&dir).expect("removed");
 }

@@ -190,6 +190,11 @@ fn map_anonymous_twice(len: usize, at: Option<Place>, fixed: i32) -> io::Result<
         None => libc::MREMAP_MAYMOVE,
     };
     let rw_at = at.map_or(0, |p| p.rw) as *mut libc::c_void;
+    if at.is_some() && fixed == libc::MAP_FIXED_NOREPLACE {
+        let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+        // SAFETY: replaces nothing; mremap would.
+        result(unsafe { libc::mmap(rw_at, len, libc::PROT_NONE, reserve, -1, 0) })?;
+    }
     // SAFETY: an old length of 0 duplicates the shared mapping just made; a given place is this arena's own. The
     // second mapping loses the permission to execute before anything is written.
     let rw = unsafe {
@@ -223,9 +228,8 @@ impl Arena {
             let mapped =
                 memory_file(len).and_then(|file| map_twice(&file, len, place, libc::MAP_FIXED_NOREPLACE));
             let mapped = mapped.or_else(|error| match error.raw_os_error() {
-                // At a place of its own, where nothing needs to be kept.
-                Some(libc::EFBIG | libc::EMFILE | libc::ENFILE) if place.is_none() => {
-                    map_anonymous_twice(len, None, 0)
+                Some(libc::EFBIG | libc::EMFILE | libc::ENFILE) => {
+                    map_anonymous_twice(len, place, libc::MAP_FIXED_NOREPLACE)
                 }
                 _ => Err(error),
             });

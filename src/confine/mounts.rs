@@ -6,7 +6,7 @@
 use super::profile::{Mount, Policy};
 use super::sys::{self, attr};
 use super::{ConfineError, setup};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -73,7 +73,7 @@ pub fn prepare(policy: &Policy) -> Result<Root, ConfineError> {
         _ => None,
     });
     let tree = match (&policy.root, over_root) {
-        (_, Some(lower)) => overlay(lower)?,
+        (_, Some(lower)) => overlay(lower, policy)?,
         (Some(dir), None) => {
             let tree = host_tree(dir, attr::NOSUID | attr::NODEV, "--root")?;
             let what = || format!("--root {}", dir.display());
@@ -90,7 +90,7 @@ pub fn prepare(policy: &Policy) -> Result<Root, ConfineError> {
     };
     let mut mounts = Vec::new();
     for mount in wanted.iter().filter(|m| m.target() != Path::new("/")) {
-        mounts.push(prepare_one(mount)?);
+        mounts.push(prepare_one(mount, policy)?);
     }
     Ok(Root { tree, mounts })
 }
@@ -102,16 +102,27 @@ fn host_tree(path: &Path, attributes: u64, option: &str) -> Result<OwnedFd, Conf
     Ok(tree)
 }
 
-fn prepare_one(mount: &Mount) -> Result<Prepared, ConfineError> {
+/// A file system in memory, no larger than the guest's memory may be: no resource limit counts what lies in it.
+fn in_memory(mode: &CStr, policy: &Policy) -> io::Result<OwnedFd> {
+    let size = policy.memory.map(|bytes| bytes.to_string());
+    let size = size.map(CString::new).transpose()?;
+    let mut options = vec![(c"mode", Some(mode))];
+    options.extend(size.as_deref().map(|size| (c"size", Some(size))));
+    sys::new_mount(c"tmpfs", &options, attr::NOSUID | attr::NODEV)
+}
+
+fn prepare_one(mount: &Mount, policy: &Policy) -> Result<Prepared, ConfineError> {
     let safe = attr::NOSUID | attr::NODEV;
     let (tree, then) = match mount {
         Mount::Bind(from, _) => (host_tree(from, safe, "--bind")?, Then::Nothing),
         Mount::RoBind(from, _) => (host_tree(from, safe | attr::RDONLY, "--ro-bind")?, Then::Nothing),
-        Mount::Overlay(from, _) => (overlay(from)?, Then::Nothing),
+        Mount::Overlay(from, _) => (overlay(from, policy)?, Then::Nothing),
         Mount::Tmpfs(to) => {
-            let tree = sys::new_mount(c"tmpfs", &[(c"mode", Some(c"1777"))], safe);
             let what = format!("--tmpfs {}", to.display());
-            (tree.map_err(|e| setup(&what, &e))?, Then::Nothing)
+            (
+                in_memory(c"1777", policy).map_err(|e| setup(&what, &e))?,
+                Then::Nothing,
+            )
         }
         Mount::Proc(to) => {
             let tree = sys::new_mount(c"proc", &[], safe | attr::NOEXEC).map_err(|error| {
@@ -151,11 +162,10 @@ fn prepare_one(mount: &Mount) -> Result<Prepared, ConfineError> {
 
 /// An overlay: `lower` below, changes in a file system in memory. Its directories need names for a moment, which they get
 /// over `lower` itself, where only this mount namespace sees them.
-fn overlay(lower: &Path) -> Result<OwnedFd, ConfineError> {
+fn overlay(lower: &Path, policy: &Policy) -> Result<OwnedFd, ConfineError> {
     let fail = |e: io::Error| setup(&format!("--overlay {}", lower.display()), &e);
     let below = open_dir(lower).map_err(fail)?;
-    let memory =
-        sys::new_mount(c"tmpfs", &[(c"mode", Some(c"0755"))], attr::NOSUID | attr::NODEV).map_err(fail)?;
+    let memory = in_memory(c"0755", policy).map_err(fail)?;
     sys::attach(memory.as_fd(), lower).map_err(fail)?;
     let (upper, work) = (lower.join("upper"), lower.join("work"));
     fs::create_dir(&upper)

@@ -174,7 +174,7 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
                 thread,
                 runtime,
             };
-            let by_host = info.si_code > 0 && FAULT_SIGNALS.contains(&signo);
+            let by_host = looks_like_fault(signo, info, interrupted.context);
             if by_host && synchronous(&mut interrupted, signo, info) {
                 // Settled.
             } else if by_host && !after_syscall(interrupted.rip(), info) {
@@ -183,7 +183,7 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
                 sealed = asynchronous(&mut interrupted, signo, info);
             }
         }
-        (_, runtime) if info.si_code > 0 && FAULT_SIGNALS.contains(&signo) => {
+        (_, runtime) if looks_like_fault(signo, info, context) => {
             if !faults::without_thread(runtime, info, context) {
                 faults::die(signo, info, context);
             }
@@ -195,6 +195,25 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
     if sealed {
         // SAFETY: the context is that of a call's end; nothing in this function owns anything.
         unsafe { safe_syscall::go_on(context) };
+    }
+}
+
+/// Whether a signal is one that the host's processor raised, as far as its parts agree. Others may have a si_code above 0
+/// too: a child's end is told by any signal that clone(2) was given, with CLD_EXITED and a pid where the address would be.
+/// Source: arch/x86/mm/fault.c, arch/x86/kernel/traps.c.
+fn looks_like_fault(signo: i32, info: &libc::siginfo_t, context: &libc::ucontext_t) -> bool {
+    const SI_KERNEL: i32 = 0x80;
+    if info.si_code <= 0 || !FAULT_SIGNALS.contains(&signo) {
+        return false;
+    }
+    let registers = &context.uc_mcontext.gregs;
+    // SAFETY: the field exists for these signals; of others it is bits that are only compared.
+    let addr = unsafe { info.si_addr() } as i64;
+    match signo {
+        // A breakpoint, or an address that is not canonical.
+        _ if info.si_code == SI_KERNEL => true,
+        libc::SIGSEGV | libc::SIGBUS => addr == registers[libc::REG_CR2 as usize],
+        _ => addr == registers[libc::REG_RIP as usize],
     }
 }
 

@@ -4,7 +4,11 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+#[path = "../host_state/mod.rs"]
+pub mod host_state;
+
+pub use host_state::{is_root, unprivileged};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -15,21 +19,6 @@ const APPLETS: &str = "sh cat chroot dd echo env false grep head hostname id ip 
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-pub fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
-}
-
-/// A program with arguments, run as nobody where the test runs as root.
-fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
-    command.arg(program);
-    command
 }
 
 /// A directory that anybody may enter, with the root and a copy of `emu` that nobody can execute too. One for each test,
