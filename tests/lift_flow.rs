@@ -133,6 +133,8 @@ fn short_vectors() {
     // `max` as well: fused multiply-add, which has no vector form, is undefined there.
     short_vectors_of("arm1176");
     short_vectors_of("max");
+    // No short vectors: all of it is undefined.
+    short_vectors_of("cortex-a15");
 }
 
 fn short_vectors_of(cpu: &str) {

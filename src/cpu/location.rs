@@ -4,8 +4,9 @@ use super::model::Features;
 
 /// FPSCR's LEN and STRIDE as far as they change the meaning of VFP instructions (short vectors).
 ///
-/// 0 when instructions are scalar; else LEN (1 to 7) in bits 2-0 and whether STRIDE is 0b11 in bit 3. Bits 7-4 are for
-/// what else the run time keys translations by (see `exec::FpMode`).
+/// 0 when instructions are scalar; else LEN (1 to 7) in bits 2-0 and whether STRIDE is 0b11 in bit 3. With LEN 0, bit 3 says
+/// that vector forms would be asked for where there are none. Bits 7-4 are for what else the run time keys translations by
+/// (see `exec::FpMode`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct FpKey(pub u8);
 
@@ -14,11 +15,17 @@ impl FpKey {
     /// The bits that say what instructions mean.
     pub const SHORT_VECTORS: u8 = 0x0f;
 
-    /// The key for an FPSCR value. Models without short vectors ignore LEN and STRIDE, and with LEN zero a stride
-    /// means nothing.
+    /// Instructions without a vector form (VFMA and its kin, arithmetic in half precision) are UNDEFINED, and on models
+    /// without short vectors all that have one elsewhere: LEN or STRIDE is not 0 (Arm ARM DDI 0487 F6.1, VADD and VFMA).
+    pub const NO_VECTORS: FpKey = FpKey(8);
+
+    /// The key for an FPSCR value.
     pub fn from_fpscr(fpscr: u32, features: Features) -> FpKey {
-        if !features.contains(Features::SHORT_VECTORS) || fpscr & 0x0007_0000 == 0 {
+        if fpscr & 0x0037_0000 == 0 {
             return FpKey::SCALAR;
+        }
+        if !features.contains(Features::SHORT_VECTORS) || fpscr & 0x0007_0000 == 0 {
+            return FpKey::NO_VECTORS;
         }
         let stride = fpscr & 0x0030_0000 == 0x0030_0000;
         FpKey((fpscr >> 16 & 7) as u8 | if stride { 8 } else { 0 })
@@ -101,8 +108,13 @@ mod tests {
     fn short_vector_key() {
         let sv = Features::SHORT_VECTORS;
         assert_eq!(FpKey::from_fpscr(0x0037_0000, sv), FpKey(0x0f));
-        assert_eq!(FpKey::from_fpscr(0x0037_0000, Features::empty()), FpKey::SCALAR);
-        assert_eq!(FpKey::from_fpscr(0x0030_0000, sv), FpKey::SCALAR);
+        assert_eq!(FpKey::from_fpscr(0x07c0_009f, sv), FpKey::SCALAR);
+        assert_eq!(
+            FpKey::from_fpscr(0x0007_0000, Features::empty()),
+            FpKey::NO_VECTORS
+        );
+        assert_eq!(FpKey::from_fpscr(0x0030_0000, sv), FpKey::NO_VECTORS);
+        assert_eq!(FpKey::NO_VECTORS.length(), 1);
         assert_eq!(FpKey::from_fpscr(0x0013_0000, sv), FpKey(3));
         assert_eq!(FpKey(0x0b).length(), 4);
         assert_eq!(FpKey(0x0b).stride(), 2);

@@ -13,7 +13,7 @@
 use super::decode::{Branch, Code, Decodings, Fetch, Fetched, Looked, Seen};
 use super::{Context, Flow, Lifter, clocks, intrinsic, kuser, system, vfp};
 use crate::cpu::cond::Cond;
-use crate::cpu::location::Location;
+use crate::cpu::location::{FpKey, Location};
 use crate::cpu::model::Features;
 use crate::ir::builder::Builder;
 use crate::ir::ops::{Block, Flags, Inst, Op, Trap, Value};
@@ -73,7 +73,7 @@ pub fn ends_block(insn: &Insn, features: Features) -> bool {
     }
 }
 
-/// VFMA and its kin, and arithmetic in half precision: they have no vector form, so FPSCR.LEN must be 0.
+/// VFMA and its kin, arithmetic in half precision, VINS and VMOVX: they have no vector form, so FPSCR.LEN and STRIDE must be 0.
 fn is_scalar_only(insn: &Insn) -> bool {
     use VfpArith::{Vfma, Vfms, Vfnma, Vfnms};
     matches!(
@@ -87,6 +87,8 @@ fn is_scalar_only(insn: &Insn) -> bool {
                     | VfpHalf::Unary { .. }
                     | VfpHalf::MovImm { .. }
                     | VfpHalf::MinMaxNm { .. }
+                    | VfpHalf::MovX { .. }
+                    | VfpHalf::Ins { .. }
             )
         )
     )
@@ -226,7 +228,7 @@ impl Former<'_> {
             Fetched::Undecoded { word, size, .. } => self.undecoded(word, size),
             // UNDEFINED in ARMv8, UNPREDICTABLE before.
             Fetched::Insn { ref decoded, word }
-                if self.lifter.fp.length() > 1 && is_scalar_only(&decoded.insn) =>
+                if self.lifter.fp != FpKey::SCALAR && self.has_no_vectors(&decoded.insn) =>
             {
                 self.undecoded(word, decoded.size)
             }
@@ -235,6 +237,17 @@ impl Former<'_> {
                 self.insn(decoded, ends, may_write)
             }
         }
+    }
+
+    /// Whether `insn` is UNDEFINED where FPSCR.LEN or STRIDE is not 0.
+    fn has_no_vectors(&self, insn: &Insn) -> bool {
+        let elsewhere = || {
+            matches!(
+                insn,
+                Insn::Vfp(Vfp::Arith { .. } | Vfp::Unary { .. } | Vfp::MovImm { .. } | Vfp::MinMaxNm { .. })
+            )
+        };
+        is_scalar_only(insn) || !self.lifter.has(Features::SHORT_VECTORS) && elsewhere()
     }
 
     /// An encoding of `size` bytes that is no instruction.

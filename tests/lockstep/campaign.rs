@@ -15,6 +15,7 @@ use super::results::{Distinct, Totals};
 use super::rows::Rows;
 use super::sequence::slot_place;
 use super::shrink::shrink;
+use emu::cpu::model::Features;
 use emu::isa::generate::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -396,9 +397,9 @@ impl<'a> Campaign<'a> {
     }
 
     /// A guest ended or hangs: that is a difference, too, unless it is QEMU that fails where memory is not the same
-    /// everywhere. The batch is left out, the rest of what is under way is done again.
+    /// everywhere, or one executed data on a processor that does not refuse that. The batch is left out, the rest of what is under way is done again.
     fn died(&mut self, death: Death, in_ring: u32, number: u64, made: Vec<Generated>) -> io::Result<()> {
-        let qemu = death.guest == 0;
+        let may_stray = death.guest == 0 || !self.rows.features.contains(Features::V6);
         let mismatch = Mismatch {
             who: self.setting.executors[death.guest].emulator.name.clone(),
             input: death.input,
@@ -412,7 +413,7 @@ impl<'a> Campaign<'a> {
         };
         // The sequence at which QEMU ended is the likely one, and interpreting them all takes a second.
         let others = || self.others(death.slot, &made, in_ring);
-        if qemu && (disturbed(&case) || others().cases.iter().any(|(_, case)| disturbed(case))) {
+        if may_stray && (disturbed(&case) || others().cases.iter().any(|(_, case)| disturbed(case))) {
             self.totals.strays += 1;
         } else {
             let others = others();

@@ -126,8 +126,13 @@ pub fn address(rd: u8, thumb: bool, place: &mut [u16], from: u32, to: u32) -> Op
     Some(())
 }
 
-/// LDR rt, [pc, distance to the word at `to`].
+/// LDR rt, [pc, distance to the word at `to`], in 16 bits if `place` has no more.
 pub fn literal(rt: u8, thumb: bool, place: &mut [u16], from: u32, to: u32) -> Option<()> {
+    if let [half] = place {
+        let distance = to.checked_sub((from + 4) & !3).filter(|d| *d < 1024)?;
+        *half = 0x4800 | u16::from(rt) << 8 | (distance / 4) as u16;
+        return Some(());
+    }
     let rt = u32::from(rt);
     let pc = if thumb { (from + 4) & !3 } else { from + 8 };
     let (up, distance) = (u32::from(to >= pc), to.abs_diff(pc));
@@ -146,7 +151,8 @@ pub fn set_state(rd: u8, thumb: bool, to_thumb: bool, place: &mut [u16]) {
         (true, true) => 0xf040_0001 | rd << 16 | rd << 8,
         (true, false) => 0xf3af_8000,
         (false, true) => 0xe380_0001 | rd << 16 | rd << 12,
-        (false, false) => 0xe320_f000,
+        // MOV r0, r0: ARMv5 has no NOP.
+        (false, false) => 0xe1a0_0000,
     };
     put(place, thumb, word);
 }

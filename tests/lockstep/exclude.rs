@@ -3,7 +3,7 @@
 use super::compare::Listing;
 use super::layout::{EVERYWHERE, MODIFIES, Output, STORES};
 use emu::cpu::model::Features;
-use emu::isa::insn::{Address, Hint, Index, Insn, MemSize, Offset, Reg, Vfp, VfpHalf};
+use emu::isa::insn::{Address, Hint, Index, Insn, MemSize, Offset, Reg, Vfp, VfpHalf, VfpSys};
 use emu::isa::simd::{Simd, Structures};
 use emu::lift::block::ends_block;
 
@@ -71,7 +71,12 @@ fn unpredictable(insn: &Insn, names_pc: bool) -> bool {
             rn, regs, writeback, ..
         } => regs >> 15 != 0 || pc(rn) || *writeback && regs >> rn.0 & 1 == 1,
         Insn::TableBranch { .. } => true,
-        Insn::Vfp(Vfp::Mrs { .. } | Vfp::Load { .. }) => false,
+        Insn::Vfp(
+            Vfp::Mrs {
+                reg: VfpSys::Fpscr, ..
+            }
+            | Vfp::Load { .. },
+        ) => false,
         _ => names_pc,
     }
 }
@@ -181,7 +186,9 @@ pub fn inexact_flags(ours: u32, theirs: u32, listing: &Listing<'_>) -> u32 {
 /// changes itself, or in what is not looked at, and put back, after each input.
 pub fn leaves_more(theirs: &Output, excused: bool, flags: u32, listing: &Listing<'_>) -> bool {
     let stores = flags & STORES != 0 && flags & EVERYWHERE == 0;
-    excused && flags & MODIFIES != 0 || stores && (excused || several_at(theirs, listing).is_some())
+    let strayed = theirs.signal == 11 && theirs.r[15] == theirs.address;
+    excused && (strayed || flags & MODIFIES != 0)
+        || stores && (excused || several_at(theirs, listing).is_some())
 }
 
 /// Whether the A32 word is for coprocessor 1 or 2.
@@ -217,6 +224,12 @@ pub fn excused(ours: &Output, theirs: &Output, listing: &Listing<'_>) -> Option<
     // for may be.
     if ours.signal == 4 && listing.unpredictable_at(ours) {
         return Some("D1: UNPREDICTABLE instruction in code strayed to");
+    }
+    // Only page tables of ARMv6 and later can forbid execution alone (XN; Arm ARM DDI 0100I B4.7), so what can be read can
+    // be executed on processors before; qemu-arm asks for PROT_EXEC.
+    let refused = theirs.signal == 11 && theirs.code == 2 && theirs.address == theirs.r[15];
+    if refused && !listing.features.contains(Features::V6) {
+        return Some("execution of data on ARMv5");
     }
     if ours.signal == 27 || theirs.signal == 27 {
         return Some("does not end");

@@ -11,10 +11,6 @@ use emu::cpu::model::Features;
 use emu::isa::generate::Rng;
 use emu::isa::insn::Decoded;
 
-/// Register for addresses of labels, and the loop counter.
-const TEMP: u8 = 11;
-const COUNTER: u8 = 12;
-
 /// A sequence being built; fixes name labels until it is finished.
 pub struct Builder<'a> {
     generator: &'a Generator<'a>,
@@ -28,6 +24,12 @@ pub struct Builder<'a> {
     literals: Vec<(u16, Literal)>,
     /// Halfwords so far, and those that the end will take.
     size: usize,
+    /// Without it, constructs in T32 state have 16-bit instructions, BL and BLX only.
+    thumb2: bool,
+    /// Register for addresses of labels, and the loop counter; without Thumb-2 ones that 16 bits can name, which
+    /// `Plan` keeps free.
+    temp: u8,
+    counter: u8,
 }
 
 enum Literal {
@@ -42,7 +44,12 @@ const ROOM: usize = 84;
 
 impl<'a> Builder<'a> {
     pub fn new(generator: &'a Generator<'a>, thumb: bool) -> Builder<'a> {
+        let thumb2 = generator.thumb2();
+        let (temp, counter) = if thumb2 { (11, 12) } else { (7, 6) };
         Builder {
+            thumb2,
+            temp,
+            counter,
             generator,
             thumb,
             items: Vec::new(),
@@ -91,8 +98,17 @@ impl<'a> Builder<'a> {
         self.to(Fix::Branch(branch), halfwords(branch, self.thumb), label);
     }
 
+    /// A branch of a width that is there.
+    fn jump(&mut self, rng: &mut Rng, cond: u8, label: u16) {
+        let wide = one_in(rng, 2) && self.thumb2;
+        self.branch(Branch::B { cond, wide }, label);
+    }
+
     /// `register` = address of the label, T bit included.
     fn address(&mut self, register: u8, label: u16) {
+        if self.thumb && !self.thumb2 {
+            return self.load_pointer(register, label);
+        }
         self.to(Fix::Address { rd: register }, 2, label);
         self.to(Fix::State { rd: register }, 2, label);
     }
@@ -134,7 +150,7 @@ impl<'a> Builder<'a> {
             if self.size >= ROOM {
                 break;
             }
-            if self.thumb && one_in(rng, 8) {
+            if self.thumb && self.thumb2 && one_in(rng, 8) {
                 self.it_block(rng, plan);
             } else {
                 self.one(rng, plan);
@@ -150,7 +166,7 @@ impl<'a> Builder<'a> {
     /// One to five sections, each with a construct.
     pub fn sections(&mut self, rng: &mut Rng, plan: &mut Plan) {
         // Jumps to an address that is left there would go round in circles.
-        plan.reserved |= 1 << TEMP;
+        plan.reserved |= 1 << self.temp;
         // QEMU translates the whole page again when code in it changes: a few of these take as long as all else.
         plan.modifies = one_in(rng, 60);
         if plan.modifies {
@@ -181,24 +197,22 @@ impl<'a> Builder<'a> {
     /// A branch over a few instructions.
     fn forward(&mut self, rng: &mut Rng, plan: &Plan) {
         let label = self.label();
-        let branch = match rng.below(4) {
-            0 if self.thumb => Branch::Cbz {
-                nonzero: one_in(rng, 2),
-                rn: pick(rng, &plan.data) & 7,
-            },
-            1 => Branch::B {
-                cond: 14,
-                wide: one_in(rng, 2),
-            },
-            _ => Branch::B {
-                cond: rng.below(14) as u8,
-                wide: one_in(rng, 2),
-            },
-        };
+        let kind = rng.below(4);
         if one_in(rng, 2) {
             self.one(rng, plan);
         }
-        self.branch(branch, label);
+        match kind {
+            0 if self.thumb && self.thumb2 => {
+                let nonzero = one_in(rng, 2);
+                let rn = pick(rng, &plan.data) & 7;
+                self.branch(Branch::Cbz { nonzero, rn }, label);
+            }
+            1 => self.jump(rng, 14, label),
+            _ => {
+                let cond = rng.below(14) as u8;
+                self.jump(rng, cond, label);
+            }
+        }
         self.short_run(rng, plan);
         self.place(label);
         self.one(rng, plan);
@@ -207,29 +221,36 @@ impl<'a> Builder<'a> {
     /// A loop of a few rounds.
     fn counted(&mut self, rng: &mut Rng, plan: &mut Plan) {
         let (start, rounds) = (self.label(), if one_in(rng, 8) { 7 } else { 2 + rng.below(2) });
-        self.fixed(
-            0xe3a0_0000 | u32::from(COUNTER) << 12 | rounds,
-            0xf04f_0000 | u32::from(COUNTER) << 8 | rounds,
-        );
+        self.count(rounds);
         self.place(start);
-        plan.reserved |= 1 << COUNTER;
+        plan.reserved |= 1 << self.counter;
         self.short_run(rng, plan);
         if one_in(rng, 3) {
             self.forward(rng, plan);
         }
-        plan.reserved &= !(1 << COUNTER);
+        plan.reserved &= !(1 << self.counter);
         self.round(rng, start);
+    }
+
+    /// The counter's first value.
+    fn count(&mut self, rounds: u32) {
+        let counter = u32::from(self.counter);
+        let t32 = match self.thumb2 {
+            true => 0xf04f_0000 | counter << 8,
+            false => 0x2000 | counter << 8,
+        };
+        self.fixed(0xe3a0_0000 | counter << 12 | rounds, t32 | rounds);
     }
 
     /// The end of a loop: counts down and goes to `start`.
     fn round(&mut self, rng: &mut Rng, start: u16) {
-        let counter = u32::from(COUNTER);
-        self.fixed(
-            0xe250_0001 | counter << 16 | counter << 12,
-            0xf1b0_0001 | counter << 16 | counter << 8,
-        );
-        let wide = one_in(rng, 2);
-        self.branch(Branch::B { cond: 1, wide }, start);
+        let counter = u32::from(self.counter);
+        let t32 = match self.thumb2 {
+            true => 0xf1b0_0001 | counter << 16 | counter << 8,
+            false => 0x3801 | counter << 8,
+        };
+        self.fixed(0xe250_0001 | counter << 16 | counter << 12, t32);
+        self.jump(rng, 1, start);
     }
 
     /// A call of a subroutine that is added at the end.
@@ -239,8 +260,9 @@ impl<'a> Builder<'a> {
         self.pending.push((label, self.thumb ^ other));
         match (rng.below(3), other) {
             (0, _) => {
-                self.address(TEMP, label);
-                self.fixed(0xe12f_ff30 | u32::from(TEMP), 0x4780 | u32::from(TEMP) << 3);
+                let temp = self.temp;
+                self.address(temp, label);
+                self.fixed(0xe12f_ff30 | u32::from(temp), 0x4780 | u32::from(temp) << 3);
             }
             (_, true) => self.branch(Branch::Blx, label),
             (_, false) => {
@@ -258,22 +280,28 @@ impl<'a> Builder<'a> {
     /// A jump forwards by register, literal or stack.
     fn indirect(&mut self, rng: &mut Rng, plan: &Plan) {
         let label = self.label();
+        let temp = self.temp;
         match rng.below(4) {
             0 => {
-                self.address(TEMP, label);
-                // MOV pc, r11: no change of state.
-                self.fixed(0xe1a0_f00b, 0x46df);
+                self.address(temp, label);
+                // MOV pc, temp: no change of state.
+                self.fixed(0xe1a0_f000 | u32::from(temp), 0x4687 | u32::from(temp) << 3);
             }
-            1 => self.load_pointer(15, label),
+            1 if !self.thumb || self.thumb2 => self.load_pointer(15, label),
             2 => {
-                self.load_pointer(TEMP, label);
-                // PUSH {r11}; POP {pc}.
-                self.fixed(0xe52d_b004, 0xf84d_bd04);
+                self.load_pointer(temp, label);
+                // PUSH {temp}; POP {pc}.
+                let t32 = if self.thumb2 {
+                    0xf84d_bd04
+                } else {
+                    0xb400 | 1 << temp
+                };
+                self.fixed(0xe52d_0004 | u32::from(temp) << 12, t32);
                 self.fixed(0xe49d_f004, 0xbd00);
             }
             _ => {
-                self.address(TEMP, label);
-                self.fixed(0xe12f_ff10 | u32::from(TEMP), 0x4700 | u32::from(TEMP) << 3);
+                self.address(temp, label);
+                self.branch_exchange(temp);
             }
         }
         self.short_run(rng, plan);
@@ -281,25 +309,33 @@ impl<'a> Builder<'a> {
         self.one(rng, plan);
     }
 
+    /// BX `register`.
+    fn branch_exchange(&mut self, register: u8) {
+        let register = u32::from(register);
+        self.fixed(0xe12f_ff10 | register, 0x4700 | register << 3);
+    }
+
     /// `register` = the word at a literal that points to the label.
     fn load_pointer(&mut self, register: u8, label: u16) {
         let literal = self.label();
         self.literals.push((literal, Literal::Pointer(label)));
-        self.to(Fix::Literal { rt: register }, 2, literal);
+        let halves = if self.thumb2 { 2 } else { 1 };
+        self.to(Fix::Literal { rt: register }, halves, literal);
     }
 
     /// On in the other instruction set.
     fn change_state(&mut self, rng: &mut Rng, plan: &Plan) {
         let label = self.label();
+        let temp = self.temp;
         match rng.below(3) {
-            0 => self.load_pointer(15, label),
+            0 if !self.thumb || self.thumb2 => self.load_pointer(15, label),
             1 => {
-                self.load_pointer(TEMP, label);
-                self.fixed(0xe12f_ff10 | u32::from(TEMP), 0x4700 | u32::from(TEMP) << 3);
+                self.load_pointer(temp, label);
+                self.branch_exchange(temp);
             }
             _ => {
-                self.address(TEMP, label);
-                self.fixed(0xe12f_ff10 | u32::from(TEMP), 0x4700 | u32::from(TEMP) << 3);
+                self.address(temp, label);
+                self.branch_exchange(temp);
             }
         }
         self.thumb = !self.thumb;
@@ -312,7 +348,7 @@ impl<'a> Builder<'a> {
 
     /// TBB or TBH, with its table behind it.
     fn table(&mut self, rng: &mut Rng, plan: &Plan) {
-        if !self.thumb {
+        if !self.thumb || !self.thumb2 {
             return self.forward(rng, plan);
         }
         let half = one_in(rng, 2);
@@ -398,29 +434,47 @@ impl<'a> Builder<'a> {
     /// A loop that replaces an instruction of its own by another one, flushes, and executes it.
     fn self_modifying(&mut self, rng: &mut Rng, plan: &mut Plan) {
         let (start, place) = (self.label(), self.label());
+        // One instruction of 16 bits where there are no others.
+        let halves = if self.thumb && !self.thumb2 { 1 } else { 2 };
         let plain = |builder: &Self, rng: &mut Rng, plan: &Plan| loop {
             let (item, index) = builder.generator.any_item(rng, plan, builder.thumb, false);
             let info = &builder.generator.rows.all[index as usize];
-            if item.code.len() == 2 && !info.accesses() && !info.row.name.starts_with('b') {
+            if item.code.len() == halves && !info.accesses() && !info.row.name.starts_with('b') {
                 break item;
             }
         };
-        plan.reserved |= 1 << COUNTER;
+        plan.reserved |= 1 << self.counter;
         let (old, new) = (plain(self, rng, plan), plain(self, rng, plan));
-        plan.reserved &= !(1 << COUNTER);
+        plan.reserved &= !(1 << self.counter);
         let literal = self.label();
-        let word = u32::from(new.code[0]) | u32::from(new.code[1]) << 16;
+        let word = new
+            .code
+            .iter()
+            .rev()
+            .fold(0, |word, half| word << 16 | u32::from(*half));
         self.literals.push((literal, Literal::Word(word)));
-        self.fixed(0xe3a0_c002, 0xf04f_0c02);
+        self.count(2);
         self.place(start);
         self.place(place);
         self.push(old);
-        self.to(Fix::Literal { rt: 1 }, 2, literal);
-        self.to(Fix::Address { rd: 0 }, 2, place);
+        let narrow = halves == 1;
+        self.to(Fix::Literal { rt: 1 }, halves, literal);
+        if narrow {
+            // SUBS r0, #1: without the T bit.
+            self.load_pointer(0, place);
+            self.fixed(0, 0x3801);
+        } else {
+            self.to(Fix::Address { rd: 0 }, 2, place);
+        }
         // STR r1, [r0]; ADD r1, r0, #4; MOV r2, #0; MOV r7, #2; ORR r7, r7, #0xf0000; SVC 0 (cacheflush); MOV r1, #7, lest
         // the address be used; CLREX, which the kernel does on its way out of every call (restore_user_regs in
         // arch/arm/kernel/entry-header.S), as emu does, but not qemu-arm.
-        let mut flush = if self.thumb {
+        let mut flush = if narrow {
+            // STRH; MOVS r7, #15; LSLS r7, r7, #16; ADDS r7, #2.
+            Item::t32(vec![
+                0x8001, 0x1d01, 0x2200, 0x270f, 0x043f, 0x3702, 0xdf00, 0x2107,
+            ])
+        } else if self.thumb {
             Item::t32(vec![
                 0x6001, 0x1d01, 0x2200, 0x2702, 0xf447, 0x2770, 0xdf00, 0x2107,
             ])
@@ -441,7 +495,7 @@ impl<'a> Builder<'a> {
                 .collect();
             item
         };
-        if self.generator.rows.features.contains(Features::V6K) {
+        if self.generator.rows.features.contains(Features::V6K) && !narrow {
             let clrex: [u16; 2] = if self.thumb {
                 [0xf3bf, 0x8f2f]
             } else {
@@ -455,7 +509,7 @@ impl<'a> Builder<'a> {
 
     /// Subroutines and literals, and the way out.
     pub fn finish(mut self, rng: &mut Rng, plan: &mut Plan) -> Sequence {
-        self.push(Item::exit(self.thumb));
+        self.push(Item::exit(self.thumb, self.thumb2));
         plan.reserved |= 1 << 14;
         for (label, thumb) in std::mem::take(&mut self.pending) {
             self.thumb = thumb;
@@ -470,8 +524,10 @@ impl<'a> Builder<'a> {
             self.push(item);
             match (stacked, one_in(rng, 2)) {
                 (true, _) => self.fixed(0xe49d_f004, 0xbd00),
-                // LDM sp!, MOV pc, lr and BX lr: of these MOV changes the state in A32 only.
-                (false, true) if !thumb => self.fixed(0xe1a0_f00e, 0),
+                // LDM sp!, MOV pc, lr and BX lr: of these MOV changes the state in A32 of ARMv7 only.
+                (false, true) if !thumb && self.generator.rows.features.contains(Features::V7) => {
+                    self.fixed(0xe1a0_f00e, 0)
+                }
                 _ => self.fixed(0xe12f_ff1e, 0x4770),
             }
         }

@@ -52,9 +52,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(rng: &mut Rng, isa: Isa) -> Plan {
+    fn new(rng: &mut Rng, isa: Isa, thumb2: bool) -> Plan {
         let mut low = [0u8, 1, 2, 3, 4, 5, 6, 7];
-        for i in (1..8).rev() {
+        // The constructs want two of 16-bit instructions' registers where there are no others.
+        for i in (1..if thumb2 { 8 } else { 6 }).rev() {
             low.swap(i, rng.below(i as u32 + 1) as usize);
         }
         let high = if one_in(rng, 2) {
@@ -164,13 +165,18 @@ impl<'a> Generator<'a> {
     /// Whether the exclusions leave anything of the row.
     fn makes_any(info: &RowInfo, rows: &Rows) -> bool {
         let mut rng = Rng(7);
-        let plan = Plan::new(&mut rng, Isa::Mix);
+        let plan = Plan::new(&mut rng, Isa::Mix, true);
         (0..20).any(|_| instruction(info, rows, &plan, &mut rng, false).is_some())
     }
 
     /// Rows that the campaign is to exercise: indices in `Rows::all`.
     pub fn focus(&self) -> impl Iterator<Item = u16> {
         self.pools.focus.iter().flatten().copied()
+    }
+
+    /// Whether the processor has 32-bit T32 instructions.
+    pub fn thumb2(&self) -> bool {
+        self.rows.features.contains(Features::V6T2)
     }
 
     /// The state a sequence starts in.
@@ -194,14 +200,13 @@ impl<'a> Generator<'a> {
             let info = any(rng, self.rows, pool);
             // Most lead to a fault, or do nothing else.
             if info.row.name.starts_with('b') && info.core.len() == 1 && plan.calm && !one_in(rng, 4)
-                || info.always_faults && !one_in(rng, 8)
+                || info.always_faults && !one_in(rng, 5)
             {
                 continue;
             }
-            if let Some((mut item, place)) = self.item_of(info, rng, plan, in_it) {
-                if !in_it {
-                    self.jump_elsewhere(&mut item);
-                }
+            if let Some((mut item, place)) = self.item_of(info, rng, plan, in_it)
+                && (in_it || self.jumps_elsewhere(&mut item))
+            {
                 return (item, place);
             }
         }
@@ -222,8 +227,8 @@ impl<'a> Generator<'a> {
     }
 
     /// Puts BIC `rm`, `rm`, #0x80000000 before a jump to `rm`: one to the last 64 KiB ends qemu-arm (linux-user/arm's
-    /// cpu_loop.c, do_kernel_trap), and results of arithmetic are often there.
-    fn jump_elsewhere(&self, item: &mut Item) {
+    /// cpu_loop.c, do_kernel_trap), and results of arithmetic are often there. Whether there is an instruction for that.
+    fn jumps_elsewhere(&self, item: &mut Item) -> bool {
         let decoded = instructions(item, &item.code, self.rows);
         let Some((
             _,
@@ -234,18 +239,21 @@ impl<'a> Generator<'a> {
             },
         )) = decoded.first()
         else {
-            return;
+            return true;
         };
         let n = u16::from(rm.0);
         if n == 13 || n == 15 {
-            return;
+            return true;
         }
-        let bic = if item.thumb {
-            [0xf020 | n, 0x4000 | n << 8]
-        } else {
-            [0x0102 | n << 12, (*cond as u16) << 12 | 0x03c0 | n]
+        let bic = match (item.thumb, self.thumb2()) {
+            (true, true) => [0xf020 | n, 0x4000 | n << 8],
+            // LSLS rm, rm, #1; LSRS rm, rm, #1.
+            (true, false) if n < 8 => [0x0040 | n << 3 | n, 0x0840 | n << 3 | n],
+            (true, false) => return false,
+            (false, _) => [0x0102 | n << 12, (*cond as u16) << 12 | 0x03c0 | n],
         };
         item.code.splice(0..0, bic);
+        true
     }
 
     /// One instruction of a random row of the focus, or `None` where the row is hard to please.
@@ -255,19 +263,19 @@ impl<'a> Generator<'a> {
             thumb = !thumb;
         }
         let info = any(rng, self.rows, &self.pools.focus[usize::from(thumb)]);
-        if info.always_faults && !one_in(rng, 4) {
+        if info.always_faults && !one_in(rng, 3) {
             return None;
         }
         let (item, _) = self.item_of(info, rng, plan, false)?;
         Some(Sequence {
-            items: vec![item, Item::exit(thumb)],
+            items: vec![item, Item::exit(thumb, self.thumb2())],
         })
     }
 
     /// A sequence whose code will be slot `index` of a batch whose code is at `at`, laid out, and where that is.
     fn sequence(&self, rng: &mut Rng, at: u32, index: usize) -> (Sequence, Plan, Layout, u32) {
         loop {
-            let mut plan = Plan::new(rng, self.isa);
+            let mut plan = Plan::new(rng, self.isa, self.thumb2());
             // Short ones are most: translation takes the time, and it is neighbours that get along badly.
             let sequence = match rng.below(20) {
                 0..9 => self.single(rng, &plan),
@@ -341,9 +349,16 @@ impl<'a> Generator<'a> {
         batch.slot[index].flags = flags;
         batch.code[index] = layout.code;
         let entry = base | u32::from(sequence.thumb());
+        let vectors = match self.rows.features.contains(Features::SHORT_VECTORS) && one_in(rng, 6) {
+            true => short_vectors(rng, &insns),
+            false => 0,
+        };
         let cases = batch.cases(index);
         let inputs = &mut batch.input[cases];
         self.inputs(rng, &plan, flags, accesses, entry, inputs);
+        if vectors != 0 {
+            inputs.iter_mut().for_each(|input| input.fpscr |= vectors);
+        }
         if leaves {
             // A jump to the last 64 KiB aborts qemu-arm.
             let registers = inputs
@@ -436,6 +451,39 @@ impl<'a> Generator<'a> {
             }
             input.d = d;
         }
+    }
+}
+
+/// A LEN and STRIDE for FPSCR with which all of `insns` can be compared; 0 if there is none. Vectors that overlap without
+/// being the same, and those that take a register twice, are UNPREDICTABLE (Arm ARM DDI 0406C, Appendix K). QEMU 7.2
+/// advances the destination of operations with one operand where it means the source, and takes STRIDE 0b11 for four
+/// registers in single precision, where it is two (target/arm/translate-vfp.c, do_vfp_2op_sp and do_vfp_3op_sp).
+fn short_vectors(rng: &mut Rng, insns: &[Insn]) -> u32 {
+    let (mut singles, mut doubles) = (false, false);
+    for insn in insns {
+        let Insn::Vfp(insn) = insn else { continue };
+        let (double, d, n, m) = match *insn {
+            Vfp::Arith { double, d, n, m, .. } | Vfp::MinMaxNm { double, d, n, m, .. } => (double, d, n, m),
+            // As if the source were of the destination's bank.
+            Vfp::Unary { double, d, .. } | Vfp::MovImm { double, d, .. } => (double, d, d ^ 1, d),
+            _ => continue,
+        };
+        let bank = |r: u8| r >> if double { 2 } else { 3 };
+        // D16 to D19 are scalars, too.
+        if bank(d) == 0 || double && bank(d) == 4 {
+            continue;
+        }
+        if [n, m].iter().any(|&r| r != d && bank(r) == bank(d)) {
+            return 0;
+        }
+        singles |= !double;
+        doubles |= double;
+    }
+    match (singles, doubles) {
+        (false, false) => 0,
+        (false, true) if one_in(rng, 2) => 3 << 20 | 1 << 16,
+        (_, true) => (1 + rng.below(3)) << 16,
+        (true, false) => (1 + rng.below(7)) << 16,
     }
 }
 

@@ -5,6 +5,7 @@ use super::layout::{
     ARENA, ARENA_SIZE, CHUNK, CONSTANT, CONSTANT_SIZE, Input, LEAVE, MODIFIES, Output, WINDOW, WINDOW_SIZE,
 };
 use emu::cpu::location::{FpKey, Location};
+use emu::cpu::model::Features;
 use emu::cpu::state::{CpuState, NO_EXCLUSIVE};
 use emu::ir::interp::{self, Exit, MemFault, Memory};
 use emu::ir::ops::{Block, Trap};
@@ -267,9 +268,14 @@ fn run_one(ctx: &Context, input: &Input, guest: &mut Guest<'_>) -> Result<Interp
                     break;
                 }
                 Trap::FetchFault => {
+                    // Executed on processors without XN, by all but QEMU (see `exclude`).
+                    let data =
+                        imm.wrapping_sub(WINDOW) < WINDOW_SIZE || imm.wrapping_sub(CONSTANT) < CONSTANT_SIZE;
                     // QEMU ends where it is to execute something in the last 64 KiB that is no helper of the kernel's.
-                    guest.disturbs |=
-                        elsewhere(imm) || imm >> 16 == 0xffff || imm.wrapping_sub(guest.base) < 256;
+                    guest.disturbs |= elsewhere(imm)
+                        || imm >> 16 == 0xffff
+                        || imm.wrapping_sub(guest.base) < 256
+                        || data && !ctx.features.contains(Features::V6);
                     guest.stray |= guest.disturbs;
                     signal = 11;
                     break;

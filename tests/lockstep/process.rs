@@ -92,10 +92,25 @@ fn futex(at: &AtomicU32, op: i32, value: u32, timeout: Option<Duration>) {
     unsafe { libc::syscall(libc::SYS_futex, at.as_ptr(), op, value, timeout) };
 }
 
-/// Makes it impossible for this process, and what it executes, to make processes or to send them signals: a sequence may
-/// stray into any system call, and a second guest would write to the same memory. Threads, and signals to itself, are
-/// allowed. Without effect where the kernel has no filters.
-fn alone() {
+/// System calls that a guest is not to make by way of a sequence that strays into one: those that change files or the
+/// system.
+#[rustfmt::skip]
+const REFUSED: [libc::c_long; 48] = [
+    libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_rmdir, libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2,
+    libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_creat, libc::SYS_mknod, libc::SYS_mknodat, libc::SYS_link,
+    libc::SYS_linkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_truncate, libc::SYS_chmod, libc::SYS_fchmod,
+    libc::SYS_fchmodat, libc::SYS_chown, libc::SYS_lchown, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_utime,
+    libc::SYS_utimes, libc::SYS_utimensat, libc::SYS_setxattr, libc::SYS_removexattr, libc::SYS_mount, libc::SYS_umount2,
+    libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_unshare, libc::SYS_setns, libc::SYS_reboot, libc::SYS_swapon,
+    libc::SYS_swapoff, libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_settimeofday, libc::SYS_clock_settime,
+    libc::SYS_adjtimex, libc::SYS_acct, libc::SYS_quotactl, libc::SYS_init_module, libc::SYS_delete_module,
+    libc::SYS_kexec_load, libc::SYS_openat2,
+];
+
+/// The filter that makes it impossible for a guest to make processes or to send them signals (a second guest would write to
+/// the same memory), to make files, and what else [`REFUSED`] lists: a sequence may stray into any system call, and on
+/// ARMv5 execute data. Threads, and signals to itself, are allowed.
+fn filter() -> Vec<libc::sock_filter> {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
@@ -105,28 +120,63 @@ fn alone() {
         libc::SECCOMP_RET_ERRNO | errno as u32
     }
     let step = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
-    // struct seccomp_data: the number, the architecture, the instruction pointer, the first argument.
-    let filter = [
+    // struct seccomp_data: the number, the architecture, the instruction pointer, the arguments.
+    let argument = |n: u32| step(LOAD, 16 + 8 * n, 0, 0);
+    let mut steps = vec![
         step(LOAD, 4, 0, 0),
-        step(EQUAL, 0xc000_003e, 0, 10),
-        step(LOAD, 0, 0, 0),
-        // The C library makes threads by clone where there is no clone3.
-        step(EQUAL, libc::SYS_clone3 as u32, 10, 0),
-        step(EQUAL, libc::SYS_fork as u32, 8, 0),
-        step(EQUAL, libc::SYS_vfork as u32, 7, 0),
-        step(EQUAL, libc::SYS_kill as u32, 3, 0),
-        step(EQUAL, libc::SYS_clone as u32, 0, 4),
-        step(LOAD, 16, 0, 0),
-        step(SET, libc::CLONE_THREAD as u32, 2, 3),
-        step(LOAD, 16, 0, 0),
-        step(EQUAL, std::process::id(), 0, 1),
+        step(EQUAL, 0xc000_003e, 1, 0),
         step(RETURN, ALLOW, 0, 0),
-        step(RETURN, error(libc::EPERM), 0, 0),
-        step(RETURN, error(libc::ENOSYS), 0, 0),
+        step(LOAD, 0, 0, 0),
     ];
+    let mut when = |number: libc::c_long, then: &[libc::sock_filter]| {
+        steps.push(step(EQUAL, number as u32, 0, then.len() as u8));
+        steps.extend_from_slice(then);
+    };
+    let refuse = step(RETURN, error(libc::EPERM), 0, 0);
+    let allow = step(RETURN, ALLOW, 0, 0);
+    // The C library makes threads by clone where there is no clone3.
+    when(libc::SYS_clone3, &[step(RETURN, error(libc::ENOSYS), 0, 0)]);
+    when(
+        libc::SYS_clone,
+        &[
+            argument(0),
+            step(SET, libc::CLONE_THREAD as u32, 1, 0),
+            refuse,
+            allow,
+        ],
+    );
+    when(libc::SYS_fork, &[refuse]);
+    when(libc::SYS_vfork, &[refuse]);
+    let create = libc::O_CREAT as u32;
+    when(
+        libc::SYS_open,
+        &[argument(1), step(SET, create, 0, 1), refuse, allow],
+    );
+    when(
+        libc::SYS_openat,
+        &[argument(2), step(SET, create, 0, 1), refuse, allow],
+    );
+    for number in REFUSED {
+        when(number, &[refuse]);
+    }
+    // Last, as who may be sent signals is known in the process only (see `alone`).
+    when(
+        libc::SYS_kill,
+        &[argument(0), step(EQUAL, 0, 0, 1), allow, refuse],
+    );
+    steps.push(allow);
+    steps
+}
+
+/// Sets a [`filter`] for this process and what it executes, with this process's id in it. Without effect where the kernel
+/// has no filters.
+fn alone(filter: &mut [libc::sock_filter]) {
+    // SYS_kill's comparison: before its two returns and the last one.
+    let at = filter.len() - 4;
+    filter[at].k = std::process::id();
     let program = libc::sock_fprog {
         len: filter.len() as u16,
-        filter: filter.as_ptr().cast_mut(),
+        filter: filter.as_mut_ptr(),
     };
     // SAFETY: the program is valid and is only read; both calls are async-signal-safe.
     unsafe {
@@ -186,9 +236,10 @@ impl Guests {
                 } else {
                     Stdio::inherit()
                 });
-            // SAFETY: both calls are async-signal-safe and touch nothing of ours.
+            let mut filter = filter();
+            // SAFETY: the calls are async-signal-safe and touch nothing of ours but the filter, which is there already.
             unsafe {
-                command.pre_exec(|| {
+                command.pre_exec(move || {
                     let none = libc::rlimit {
                         rlim_cur: 0,
                         rlim_max: 0,
@@ -196,7 +247,7 @@ impl Guests {
                     // QEMU aborts now and then.
                     libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                    alone();
+                    alone(&mut filter);
                     Ok(())
                 })
             };

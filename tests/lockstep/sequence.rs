@@ -78,15 +78,18 @@ impl Item {
         }
     }
 
-    /// The way out; in T32 it is aligned by a NOP before it if need be.
-    pub fn exit(thumb: bool) -> Item {
-        let word = if thumb { 0xf000_f8df } else { 0xe51f_f004u32 };
+    /// The way out, LDR pc; in T32 it is aligned by a NOP before it if need be. Without Thumb-2: BX pc, and LDR pc in A32.
+    pub fn exit(thumb: bool, thumb2: bool) -> Item {
+        let halves = |word: u32| [word as u16, (word >> 16) as u16];
+        let [low, high] = halves(LEAVE);
+        let code = match (thumb, thumb2) {
+            (true, true) => vec![0xf8df, 0xf000, low, high],
+            (true, false) => vec![0x4778, NOP, 0xf004, 0xe51f, low, high],
+            (false, _) => vec![0xf004, 0xe51f, low, high],
+        };
         Item {
             thumb,
-            code: [word, LEAVE]
-                .iter()
-                .flat_map(|w| [*w as u16, (*w >> 16) as u16])
-                .collect(),
+            code,
             aligned: true,
             pinned: true,
             ..Item::a32(0)
@@ -124,7 +127,8 @@ impl Layout {
 
 /// What unused places hold: UDF in both states.
 const FILLER: u16 = 0xdefe;
-const NOP: u16 = 0xbf00;
+/// MOV r8, r8: ARMv5 has no other.
+const NOP: u16 = 0x46c0;
 
 impl Sequence {
     /// Places the items behind one another and fills the offsets in; `None` where that does not fit.
