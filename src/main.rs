@@ -274,8 +274,15 @@ fn run(
     // Who is confined must not reach what others execute; nor may who has fewer rights than this program.
     let shares = config.sharing && config.strict.is_none() && !entry.secure;
     let store = inherited.filter(|_| shares);
+    // execve keeps it; that of the first program is what the host's process was given (setarch).
+    let personality = match (config.personality, config.reexec) {
+        (Some(kept), _) => kept,
+        (None, Some(_)) => 0,
+        // SAFETY: this value only asks.
+        (None, None) => u32::try_from(unsafe { libc::personality(0xffff_ffff) }).unwrap_or(0),
+    };
     let aslr = match store.as_ref().and_then(|store| Bases::unpack(store.note())) {
-        _ if !config.aslr => Aslr::Off,
+        _ if !config.aslr || personality & libc::ADDR_NO_RANDOMIZE as u32 != 0 => Aslr::Off,
         Some(bases) => Aslr::As(bases),
         None => Aslr::Random,
     };
@@ -290,6 +297,7 @@ fn run(
             aslr,
             execfn: &execfn,
             secure: entry.secure,
+            read_implies_exec: personality & libc::READ_IMPLIES_EXEC as u32 != 0,
         },
     );
     let start = match loaded {
@@ -352,7 +360,7 @@ fn run(
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::path::open_sysroot(process);
-    linux::run(process, machine, seccomp)
+    linux::run(process, machine, seccomp, personality)
 }
 
 /// Where the translator's arena is: the same for all processes of a confined run, so that one filter serves them.

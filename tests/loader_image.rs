@@ -43,6 +43,7 @@ fn try_load(path: &Path, sysroot: Option<&Path>, aslr: bool) -> Result<Start, Lo
             aslr: if aslr { Aslr::Random } else { Aslr::Off },
             execfn: c"./prog",
             secure: false,
+            read_implies_exec: false,
         },
     )
 }

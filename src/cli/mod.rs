@@ -103,6 +103,9 @@ struct Options {
         requires = "reexec"
     )]
     reexec_limits: Vec<u64>,
+    /// Internal: the personality that the process before execve had
+    #[arg(long, hide = true, value_name = "N", requires = "reexec")]
+    reexec_personality: Option<u32>,
     /// Internal: the guest's system call filters are in FD
     #[arg(long, hide = true, value_name = "FD", requires = "reexec")]
     reexec_seccomp: Option<i32>,
@@ -182,6 +185,8 @@ pub struct Config {
     pub reexec: Option<i32>,
     /// With it: the guest's resource limits that the host does not know, as `linux::proc_limits` lists them.
     pub limits: Vec<u64>,
+    /// With it: the guest's personality, where it isn't that of every program.
+    pub personality: Option<u32>,
     /// With it: the descriptor of the guest's system call filters, if it has any.
     pub seccomp: Option<i32>,
     /// With it: the descriptors of the family's translations and letter, if it has any (see `exec::family`).
@@ -198,6 +203,8 @@ pub struct Handover<'a> {
     /// The program as the guest knows it.
     pub name: &'a OsStr,
     pub argv: &'a [OsString],
+    /// The personality, where it isn't that of every program.
+    pub personality: Option<u32>,
     /// Descriptor of the guest's system call filters, if it has any (see `linux::seccomp`).
     pub seccomp: Option<i32>,
     /// Descriptor of the log, where it has one.
@@ -294,6 +301,7 @@ impl Config {
             sharing: !options.no_share,
             reexec: options.reexec,
             limits: options.reexec_limits,
+            personality: options.reexec_personality,
             seccomp: options.reexec_seccomp,
             family: options.reexec_family,
             program,
@@ -309,6 +317,9 @@ impl Config {
         if !limits.is_empty() {
             let list: Vec<String> = limits.iter().map(u64::to_string).collect();
             out.extend(["--reexec-limits".into(), list.join(",").into()]);
+        }
+        if let Some(personality) = next.personality {
+            out.extend(["--reexec-personality".into(), personality.to_string().into()]);
         }
         if let Some(fd) = next.seccomp {
             out.extend(["--reexec-seccomp".into(), fd.to_string().into()]);

@@ -44,12 +44,13 @@ pub(super) fn read(args: &[OsString]) -> Option<Config> {
                 let list = plain(words.next())?;
                 config.limits = list.split(',').map(|n| n.parse().ok()).collect::<Option<_>>()?;
             }
+            "--reexec-personality" => config.personality = Some(plain(words.next())?.parse().ok()?),
             "--reexec-family" => config.family = Some(two_descriptors(&plain(words.next())?).ok()?),
             _ => return None,
         }
     };
-    if program.is_empty() || config.reexec.is_none() && (config.family.is_some() || !config.limits.is_empty())
-    {
+    let handed_over = config.family.is_some() || config.personality.is_some() || !config.limits.is_empty();
+    if program.is_empty() || config.reexec.is_none() && handed_over {
         return None;
     }
     config.program = program.clone();

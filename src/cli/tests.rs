@@ -144,6 +144,7 @@ fn a_reexec_command_line_parses_to_the_same_options() {
             name: OsStr::new("/bin/-sh"),
             argv: &argv,
             seccomp: Some(6),
+            personality: Some(0x0084_0000),
             family: Some((7, 8)),
         };
         let args = c.reexec_args(&next, &[0, u64::MAX]);
@@ -153,6 +154,7 @@ fn a_reexec_command_line_parses_to_the_same_options() {
         c.family = Some((7, 8));
         c.limits = vec![0, u64::MAX];
         c.seccomp = Some(6);
+        c.personality = Some(0x0084_0000);
         c.program = "/bin/-sh".into();
         c.argv0 = Some(argv.first().cloned().unwrap_or_default());
         c.args = argv.iter().skip(1).cloned().collect();

@@ -29,6 +29,8 @@ pub struct Shown {
     pub stack: u64,
     pub args: Range<u64>,
     pub env: Range<u64>,
+    /// The auxiliary vector, as bytes; empty leaves the emulator's.
+    pub auxv: Vec<u8>,
 }
 
 /// Has the kernel show it. Where it cannot, nothing changes and the answer is false.
@@ -54,8 +56,8 @@ pub fn show(shown: &Shown) -> bool {
         stack: shown.stack,
         args: [shown.args.start, shown.args.end],
         env: [shown.env.start, shown.env.end],
-        auxv: 0,
-        auxv_size: 0,
+        auxv: shown.auxv.as_ptr() as u64,
+        auxv_size: shown.auxv.len() as u32,
         exe_fd: u32::MAX,
     };
     // SAFETY: the kernel reads the structure; the addresses in it are only shown, but for the heap's, which are as they
@@ -76,5 +78,6 @@ pub fn rename(name: &std::ffi::CStr) {
         stack: start,
         args: start..end,
         env: end..end,
+        auxv: Vec::new(),
     });
 }

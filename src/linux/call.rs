@@ -275,11 +275,14 @@ pub fn convert(
     paths: &mut Paths,
 ) -> Result<[u64; 6], Errno> {
     let mut host = [0u64; 6];
-    let (mut word, mut slot) = (0, 0);
+    let (mut word, mut slot, mut dir) = (0, 0, libc::AT_FDCWD as u32);
     for &arg in kinds {
+        if matches!(arg, Arg::DirFd) {
+            dir = args[word];
+        }
         if !matches!(arg, Arg::Pad) {
             host[slot] = if arg.is_path() {
-                let path = translate(process, arg, args, word)?;
+                let path = translate(process, arg, args, (word, dir))?;
                 let free = usize::from(paths[0].is_some());
                 paths[free].insert(path).as_arg()
             } else {
@@ -309,7 +312,12 @@ fn convert_one(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Res
 }
 
 /// The path in `args[word]`, for what the row says of it.
-fn translate(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Result<HostPath, Errno> {
+fn translate(
+    process: &Process,
+    arg: Arg,
+    args: &[u32; 6],
+    (word, dir): (usize, u32),
+) -> Result<HostPath, Errno> {
     let (follow, purpose) = match arg {
         Arg::LinkPath => (false, Purpose::Look),
         Arg::PathAt(flags) => (args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look),
@@ -318,7 +326,7 @@ fn translate(process: &Process, arg: Arg, args: &[u32; 6], word: usize) -> Resul
         Arg::NameAt(flags) => (args[flags] & AT_SYMLINK_NOFOLLOW == 0, Purpose::Change),
         _ => (true, Purpose::Look),
     };
-    path::translate(process, args[word], follow, purpose)
+    path::translate_at(process, dir, args[word], follow, purpose)
 }
 
 /// One line under `-d policy` where it was the filter that refused a call.

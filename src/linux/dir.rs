@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{SyscallContext, host_blocking, signed};
 use super::errno::{Errno, SysResult};
-use super::{guest, own_fds, proc};
+use super::{guest, own_fds, proc, proc_others};
 use std::os::unix::ffi::OsStrExt;
 
 /// Largest record buffer of one host call.
@@ -125,22 +125,50 @@ fn halve_positions(fd: u32, buf: &mut [u8]) {
     }
 }
 
-/// Takes the emulator's own descriptors out of a listing of /proc/self/fd and its kin.
+/// Takes the emulator's own descriptors out of a listing of /proc/self/fd and its kin, and of another guest's.
 fn hide_own(ctx: &SyscallContext<'_>, fd: u32, buf: Vec<u8>) -> Vec<u8> {
-    let is_own = |name: &[u8]| {
-        let number = std::str::from_utf8(name).ok().and_then(|n| n.parse().ok());
-        number.is_some_and(|n| own_fds::is_hidden(ctx.process, n))
-    };
+    /// Where the emulator's are, of a process with that many.
+    const HIGH: i32 = 100;
+    let number = |name: &[u8]| std::str::from_utf8(name).ok()?.parse::<i32>().ok();
     let mut buf = buf;
     let mut found = false;
-    for_each(&mut buf, |r| found |= is_own(r.name()));
+    for_each(&mut buf, |r| {
+        found |= proc::is_range(r.name())
+            || number(r.name()).is_some_and(|n| n >= HIGH || own_fds::is_hidden(ctx.process, n));
+    });
     if !found {
         return buf;
     }
-    match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
-        Ok(dir) if matches!(proc::is_own(dir.as_os_str().as_bytes()), Some(b"fd" | b"fdinfo")) => {}
-        _ => return buf,
-    }
+    let Ok(dir) = std::fs::read_link(format!("/proc/self/fd/{fd}")) else {
+        return buf;
+    };
+    let dir = dir.as_os_str().as_bytes();
+    let mut mappings = false;
+    let other = match proc::is_own(dir) {
+        Some(b"fd" | b"fdinfo") => None,
+        Some(b"map_files") => {
+            mappings = true;
+            None
+        }
+        Some(_) => return buf,
+        None if proc_others::is_mappings_of_guest(dir) => {
+            mappings = true;
+            None
+        }
+        None => match proc_others::descriptors_of_guest(dir) {
+            Some(other) => Some(other),
+            None => return buf,
+        },
+    };
+    let is_own = |name: &[u8]| {
+        if mappings {
+            return proc::is_range(name) && proc::is_outside(name);
+        }
+        number(name).is_some_and(|n| match &other {
+            None => own_fds::is_hidden(ctx.process, n),
+            Some(other) => n >= HIGH && proc_others::is_own_fd(other, n),
+        })
+    };
     let mut out = Vec::with_capacity(buf.len());
     for_each(&mut buf, |r| {
         if !is_own(r.name()) {

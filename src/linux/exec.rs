@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::call::SyscallContext;
 use super::errno::{ERESTARTSYS, Errno, SysResult};
-use super::path::translate_bytes;
+use super::path::{in_proc, translate_bytes};
 use super::process::Process;
 use super::signal::set::SigSet;
 use super::signal::{deliver, host};
+use super::task::PER_LINUX_32BIT;
 use super::{guest, own_fds, raw, seccomp};
 use crate::cli::Handover;
 use crate::diag::log::{self, Items, enabled};
@@ -227,7 +228,8 @@ fn prepare(
     let (mut dir, mut path, mut flags) = (dir, path, flags);
     for _ in 0..=MAX_DEPTH {
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-        let host_path = translate_bytes(process, path, follow)?;
+        path = in_proc(dir, &path).unwrap_or(path);
+        let host_path = translate_bytes(process, path.clone(), follow)?;
         let file = open_program(dir, &host_path, flags)?;
         let set_id = is_set_id(&file);
         if set_id {
@@ -538,6 +540,7 @@ fn command(ctx: &SyscallContext<'_>, arm: &Arm, fds: &Descriptors) -> Vec<OsStri
         program: arm.program,
         name: OsStr::from_bytes(&arm.name),
         argv: &arm.argv,
+        personality: Some(ctx.task.personality).filter(|&p| p != PER_LINUX_32BIT),
         seccomp: fds.seccomp,
         family: fds.family.map(|f| (f.store, f.letter)),
     })

@@ -4,7 +4,7 @@ use super::abi::open as oflags;
 use super::call::{SyscallContext, host, host_blocking, join, signed};
 use super::errno::{Errno, SysResult};
 use super::own_fds::is_hidden;
-use super::path::translate_bytes;
+use super::path::{in_proc, is_in_proc, translate_bytes};
 use super::process::Process;
 use super::{dir, guest, proc, raw};
 use crate::cpu::state::CpuState;
@@ -32,6 +32,7 @@ pub fn openat(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
 
 fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: u32) -> SysResult {
     let path = guest::path(path)?;
+    let path = in_proc(dir as i32, &path).unwrap_or(path);
     if let Some(result) = proc::open(ctx, &path, flags) {
         return result;
     }
@@ -46,7 +47,7 @@ pub fn open_usual(process: &'static Process, a: &[u32; 6], cpu: &mut CpuState) -
 /// `openat` of what is not under /proc.
 pub fn openat_usual(process: &'static Process, a: &[u32; 6], cpu: &mut CpuState) -> Option<SysResult> {
     let path = match guest::path(a[1]) {
-        Ok(path) if path.starts_with(b"/proc") => return None,
+        Ok(path) if path.starts_with(b"/proc") || is_in_proc(&path) => return None,
         Ok(path) => path,
         Err(errno) => return Some(Err(errno)),
     };
@@ -118,7 +119,10 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     if rest.iter().any(|&b| b != 0) {
         return Err(Errno::E2BIG);
     }
-    let path = guest::path(a[1])?;
+    let mut path = guest::path(a[1])?;
+    if how[2] == 0 {
+        path = in_proc(a[0] as i32, &path).unwrap_or(path);
+    }
     let flags = u32::try_from(how[0]).map_err(|_| Errno::EINVAL)?;
     if how[2] == 0
         && let Some(result) = proc::open(ctx, &path, flags)

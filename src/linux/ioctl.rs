@@ -166,10 +166,14 @@ pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
                 "ioctl {request:#x} on descriptor {}: ENOTTY",
                 fd as i32
             );
-            // A bad descriptor is EBADF whatever the request.
+            // A bad descriptor is EBADF whatever the request, and so is one that only names a file.
             // SAFETY: no pointers.
-            unsafe { host(libc::SYS_fcntl, &[signed(fd), libc::F_GETFD as u64])? };
-            return Err(Errno::ENOTTY);
+            let flags = unsafe { host(libc::SYS_fcntl, &[signed(fd), libc::F_GETFL as u64])? };
+            return Err(if flags & libc::O_PATH as u64 != 0 {
+                Errno::EBADF
+            } else {
+                Errno::ENOTTY
+            });
         }
     };
     // A terminal's requests can stop the caller (SIGTTOU) or wait for output.

@@ -8,7 +8,7 @@ use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::path::is_sysroot_fd;
 use super::process::Process;
-use super::{exec, proc};
+use super::{exec, proc, proc_others};
 use crate::diag::log;
 use crate::exec::family;
 
@@ -19,7 +19,16 @@ pub fn is_hidden(process: &Process, fd: i32) -> bool {
 }
 
 /// Whether a path names one of them by its number: /proc/self/fd/900, /proc/PID/fdinfo/900, /dev/fd/900.
+/// Or one of the emulator's mappings, its own or another's: /proc/PID/map_files/7f0000000000-7f0000001000.
 pub fn is_hidden_path(process: &Process, path: &[u8]) -> bool {
+    let mapping = path
+        .starts_with(b"/proc/")
+        .then(|| proc::is_own(path).or_else(|| proc_others::mapping_of_guest(path)))
+        .flatten()
+        .and_then(|name| name.strip_prefix(b"map_files/"));
+    if let Some(name) = mapping {
+        return proc::is_outside(name);
+    }
     let number = path
         .strip_prefix(b"/dev/fd/")
         .or_else(|| proc::is_own(path)?.strip_prefix(b"fd/"))

@@ -1,7 +1,7 @@
 //! Paths: the sysroot, and what the guest finds under /proc/self in place of the emulator's own entries.
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -37,13 +37,72 @@ pub enum Purpose {
     Change,
 }
 
+/// Where a relative path lies, from the directory `dir`, if that is under /proc and the name is one of those that the guest
+/// must not find as they are: it is an absolute path then.
+pub fn in_proc(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
+    if !is_in_proc(path) {
+        return None;
+    }
+    let link = match dir {
+        libc::AT_FDCWD => "/proc/self/cwd".to_string(),
+        _ => format!("/proc/self/fd/{dir}"),
+    };
+    let mut out = std::fs::read_link(link).ok()?.into_os_string().into_vec();
+    if !out.starts_with(b"/proc") {
+        return None;
+    }
+    for part in path.split(|&b| b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => out.truncate(out.iter().rposition(|&b| b == b'/').unwrap_or(0)),
+            part => {
+                out.push(b'/');
+                out.extend_from_slice(part);
+            }
+        }
+    }
+    out.starts_with(b"/proc/").then_some(out)
+}
+
+/// Whether a relative path has a name of those that [`in_proc`] is about.
+pub fn is_in_proc(path: &[u8]) -> bool {
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    path.first().is_some_and(|&b| b != b'/') && proc::is_changed(name)
+}
+
+/// [`translate`] of a path that is relative to the directory `dir`.
+pub fn translate_at(
+    process: &Process,
+    dir: u32,
+    addr: u32,
+    follow: bool,
+    purpose: Purpose,
+) -> Result<HostPath, Errno> {
+    if addr == 0 {
+        return Ok(HostPath::Guest(0));
+    }
+    let path = guest::path(addr)?;
+    match in_proc(dir as i32, &path) {
+        Some(path) => Ok(HostPath::Owned(translate_bytes(process, path, follow)?)),
+        None => translate_path(process, path, follow, purpose),
+    }
+}
+
 /// The guest's path at `addr` for the host: an absolute path is sought under the sysroot as the purpose says, and
 /// /proc/self/exe means the guest's program. NULL stays NULL (some calls take it).
 pub fn translate(process: &Process, addr: u32, follow: bool, purpose: Purpose) -> Result<HostPath, Errno> {
     if addr == 0 {
         return Ok(HostPath::Guest(0));
     }
-    let path = guest::path(addr)?;
+    translate_path(process, guest::path(addr)?, follow, purpose)
+}
+
+fn translate_path(
+    process: &Process,
+    path: Vec<u8>,
+    follow: bool,
+    purpose: Purpose,
+) -> Result<HostPath, Errno> {
     if purpose == Purpose::Change
         && process.settings.sysroot.is_some()
         && path.first() == Some(&b'/')
@@ -170,6 +229,7 @@ fn read_link(process: &Process, dir: u32, path: u32, buf: u32, len: u32) -> SysR
         return Err(Errno::EINVAL);
     }
     let bytes = guest::path(path)?;
+    let bytes = in_proc(dir as i32, &bytes).unwrap_or(bytes);
     if proc::is_own(&bytes) == Some(b"exe") {
         let exe = &process.image.exe;
         let n = exe.len().min(len as usize);

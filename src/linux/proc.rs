@@ -32,6 +32,43 @@ pub fn is_own(path: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether an entry of this name, somewhere under /proc, may be one that is made here or is not the guest's to see.
+pub fn is_changed(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 15] = [
+        b"exe",
+        b"maps",
+        b"smaps",
+        b"smaps_rollup",
+        b"cmdline",
+        b"environ",
+        b"auxv",
+        b"stat",
+        b"status",
+        b"statm",
+        b"personality",
+        b"mem",
+        b"numa_maps",
+        b"pagemap",
+        b"cpuinfo",
+    ];
+    NAMES.contains(&name)
+        || name == b"clear_refs"
+        || !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+        || is_range(name)
+}
+
+/// Whether a name is that of a mapping in /proc/PID/map_files: its addresses.
+pub fn is_range(name: &[u8]) -> bool {
+    name.contains(&b'-') && name.iter().all(|&b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// Whether the name of a mapping says that it isn't in the guest's window.
+pub fn is_outside(name: &[u8]) -> bool {
+    let end = name.rsplit(|&b| b == b'-').next();
+    let end = end.and_then(|end| u64::from_str_radix(std::str::from_utf8(end).ok()?, 16).ok());
+    space().base() != 0 || end.is_none_or(|end| end > 1 << 32)
+}
+
 /// A decimal number up to a slash, and what follows the slash.
 fn split_number(text: &[u8]) -> Option<(u32, &[u8])> {
     let end = text.iter().position(|&b| b == b'/')?;
@@ -160,7 +197,8 @@ fn environ(process: &Process) -> Vec<u8> {
     )
 }
 
-fn auxv(process: &Process) -> Vec<u8> {
+/// The auxiliary vector as the guest's file of it has it.
+pub fn auxv(process: &Process) -> Vec<u8> {
     process
         .image
         .auxv

@@ -7,8 +7,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
+use super::proc;
+use super::proc_status::ABSENT;
 use super::process::{Image, Process};
+use super::signal::set::SigSet;
+use super::task::PER_LINUX_32BIT;
 use crate::confine::mm_map::{self, Shown};
+use crate::exec::family;
 use crate::mem::space;
 
 /// Bytes of a guest's window.
@@ -27,6 +32,7 @@ pub fn publish(process: &Process) {
         stack: host(image.stack_start),
         args: host(image.arg_start)..host(image.arg_end),
         env: host(image.env_start)..host(image.env_end),
+        auxv: proc::auxv(process),
     });
 }
 
@@ -42,6 +48,25 @@ fn emulator() -> Option<(u64, u64)> {
 /// The directory under /proc of another process (or a thread of it) that runs under this emulator, and the entry's name,
 /// where `path` is one of its entries.
 pub fn entry_of_guest(path: &[u8]) -> Option<(String, &[u8])> {
+    entry(path, |name| NAMES.contains(&name))
+}
+
+/// The same of a directory of descriptors: the process's directory.
+pub fn descriptors_of_guest(path: &[u8]) -> Option<String> {
+    entry(path, |name| name == b"fd" || name == b"fdinfo").map(|(dir, _)| dir)
+}
+
+/// The name below a guest's directory, if it is that of a mapping's file.
+pub fn mapping_of_guest(path: &[u8]) -> Option<&[u8]> {
+    entry(path, |name| name.starts_with(b"map_files/")).map(|(_, name)| name)
+}
+
+/// Whether `path` is the directory of a guest's mappings.
+pub fn is_mappings_of_guest(path: &[u8]) -> bool {
+    entry(path, |name| name == b"map_files").is_some()
+}
+
+fn entry(path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<(String, &[u8])> {
     let rest = path.strip_prefix(b"/proc/")?;
     let digits = rest.iter().position(|b| !b.is_ascii_digit()).filter(|&n| n > 0)?;
     let mut end = digits;
@@ -54,7 +79,7 @@ pub fn entry_of_guest(path: &[u8]) -> Option<(String, &[u8])> {
         end += "/task/".len() + digits;
         name = below[digits..].strip_prefix(b"/")?;
     }
-    if !NAMES.contains(&name) {
+    if !wanted(name) {
         return None;
     }
     let dir = format!("/proc/{}", std::str::from_utf8(&rest[..end]).ok()?);
@@ -63,8 +88,15 @@ pub fn entry_of_guest(path: &[u8]) -> Option<(String, &[u8])> {
 }
 
 /// Entries that are made here.
-const NAMES: [&[u8]; 7] = [
-    b"exe", b"maps", b"cmdline", b"stat", b"statm", b"status", b"smaps",
+const NAMES: [&[u8]; 8] = [
+    b"exe",
+    b"maps",
+    b"cmdline",
+    b"stat",
+    b"statm",
+    b"status",
+    b"smaps",
+    b"personality",
 ];
 
 /// One line of the host's maps that lies in the guest's window.
@@ -145,35 +177,84 @@ pub fn contents(dir: &str, name: &[u8]) -> Option<Vec<u8>> {
             .iter()
             .map(|m| format!("{:08x}-{:08x} {}\n", m.start, m.end, m.rest))
             .collect(),
-        b"stat" => replace_field(&text, 23 - 3, size),
+        b"stat" => stat_line(&text, code, size),
         b"statm" => {
             let rest = text.split_once(' ').map_or("", |(_, rest)| rest);
             format!("{} {rest}", size / 4096)
         }
         b"status" => status(&text, size),
-        // Every mapping with the host's accounts of it.
-        _ => return Some(Vec::new()),
+        b"personality" => format!("{PER_LINUX_32BIT:08x}\n"),
+        _ => smaps(&text, code),
     };
     Some(out.into_bytes())
 }
 
-fn replace_field(stat: &str, index: usize, value: u64) -> String {
+/// proc_pid_stat(5): `size` bytes mapped, and of the addresses those that are in the window of `code`, from its start.
+fn stat_line(stat: &str, code: u64, size: u64) -> String {
+    /// vsize, rsslim; then what holds addresses.
+    const VSIZE: usize = 23;
+    const RSSLIM: usize = 25;
+    const ADDRESSES: [usize; 13] = [26, 27, 28, 29, 30, 35, 45, 46, 47, 48, 49, 50, 51];
     let Some((name, rest)) = stat.rsplit_once(") ") else {
         return stat.to_string();
     };
+    let window = code & !(WINDOW - 1);
     let mut fields: Vec<String> = rest.trim_end().split(' ').map(str::to_string).collect();
-    if let Some(field) = fields.get_mut(index) {
-        *field = value.to_string();
+    for (number, field) in (3..).zip(&mut fields) {
+        if number == VSIZE {
+            *field = size.to_string();
+        } else if number == RSSLIM {
+            *field = u32::MAX.to_string();
+        } else if ADDRESSES.contains(&number) {
+            let offset = field.parse::<u64>().unwrap_or(0).wrapping_sub(window);
+            *field = if offset < WINDOW { offset } else { 0 }.to_string();
+        }
     }
     format!("{name}) {}\n", fields.join(" "))
 }
 
+/// What the host cannot say (the guest's own filters, its handlers of faults' signals) reads as if there were none.
 fn status(text: &str, size: u64) -> String {
     let line = |line: &str| match line.split_once(':') {
+        Some((key, _)) if ABSENT.contains(&key) => String::new(),
         Some((key @ ("VmPeak" | "VmSize"), _)) => format!("{key}:\t{:8} kB\n", size >> 10),
+        Some((key @ ("Seccomp" | "Seccomp_filters"), _)) => format!("{key}:\t0\n"),
+        Some(("SigCgt", set)) => {
+            let caught = u64::from_str_radix(set.trim(), 16).unwrap_or(0);
+            format!(
+                "SigCgt:\t{:016x}\n",
+                SigSet(caught).without(SigSet::SYNCHRONOUS).0
+            )
+        }
         _ => format!("{line}\n"),
     };
     text.lines().map(line).collect()
+}
+
+/// The parts of a host's smaps that are about the window of `code`, with the lines that an ARM kernel has.
+fn smaps(text: &str, code: u64) -> String {
+    let (mut out, mut shown) = (String::new(), false);
+    for line in text.lines() {
+        let heads = line.split(' ').next().is_some_and(|word| word.contains('-'));
+        if heads {
+            let mapping = mappings(line, code).pop();
+            shown = mapping.is_some();
+            if let Some(m) = mapping {
+                out += &format!("{:08x}-{:08x} {}\n", m.start, m.end, m.rest);
+            }
+        } else if shown && !line.starts_with("ProtectionKey:") {
+            out += line;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// Whether number `fd` of another process is the emulator's own there: its program or what it shares.
+pub fn is_own_fd(dir: &str, fd: i32) -> bool {
+    fs::metadata(format!("{dir}/fd/{fd}")).is_ok_and(|meta| {
+        emulator() == Some((meta.dev(), meta.ino())) || family::is_store(meta.dev(), meta.ino())
+    })
 }
 
 /// Until [`publish`] has been called after execve (or where the kernel cannot), the host shows the emulator's own command
@@ -226,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn smaps_of_the_window() {
+        let text = "00010000-00020000 r--p 00000000 08:01 77   /bin/busybox\nSize: 64 kB\nProtectionKey: 0\n\
+                    7f1200000000-7f1200001000 r-xp 00000000 08:01 99   /usr/bin/emu\nSize: 4 kB\n";
+        assert_eq!(
+            smaps(text, 0x10054),
+            "00010000-00020000 r--p 00000000 08:01 77   /bin/busybox\nSize: 64 kB\n"
+        );
+    }
+
+    #[test]
     fn command_lines_of_the_emulator_become_the_guests() {
         let host = b"emu\0--reexec\x00900\0--cpu\0max\0-0\0-sh\0--\0/bin/sh\0-c\0ls\0";
         assert_eq!(guest_cmdline(host.to_vec()), b"-sh\0-c\0ls\0");
@@ -236,7 +327,15 @@ mod tests {
     fn fields() {
         let stat = "7 (a) b) R 1 2 3\n";
         assert_eq!(stat_field(stat, 5), Some(2));
-        assert_eq!(replace_field(stat, 1, 9), "7 (a) b) R 9 2 3\n");
+        let words: Vec<String> = (4..=52).map(|n| n.to_string()).collect();
+        let host = format!("7 (a) b) R {}\n", words.join(" "));
+        let host = host.replace(" 26 ", " 65556 ").replace(" 47 ", " 4294967296 ");
+        let guest = stat_line(&host, 0x10054, 4096);
+        let field = |number: usize| guest.rsplit_once(") ")?.1.split(' ').nth(number - 3);
+        assert_eq!(
+            [23, 25, 26, 45, 47, 48].map(|n| field(n).unwrap_or("")),
+            ["4096", "4294967295", "65556", "45", "0", "48"]
+        );
         assert_eq!(
             status("Name:\tx\nVmSize:\t 12 kB\n", 8192),
             "Name:\tx\nVmSize:\t       8 kB\n"

@@ -6,7 +6,7 @@ use super::seccomp;
 use super::signal::set::SigSet;
 
 /// Lines that an ARM kernel does not have: x86's, and those of huge pages, which the guest has none of.
-const ABSENT: [&str; 4] = [
+pub const ABSENT: [&str; 4] = [
     "HugetlbPages",
     "untag_mask",
     "x86_Thread_features",

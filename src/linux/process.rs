@@ -616,6 +616,7 @@ pub fn sys_personality(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResu
     let old = ctx.task.personality;
     if args[0] != QUERY {
         ctx.task.personality = args[0];
+        space().set_read_implies_exec(args[0] & libc::READ_IMPLIES_EXEC as u32 != 0);
     }
     Ok(old)
 }

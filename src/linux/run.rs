@@ -20,15 +20,25 @@ use crate::diag::stats::stats;
 use crate::exec::machine::{Event, Machine};
 use crate::exec::signals;
 use crate::log_line;
+use crate::mem::space;
 
 /// End of the ARM-private system calls that answer ENOSYS; larger numbers are SIGILL (`compat_arm_syscall`).
 const PRIVATE_END: u32 = 0xf_0800;
+/// The part of a personality that says which system it is: execve sets it (arch/arm/kernel/elf.c).
+const PER_MASK: u32 = 0xff;
 /// SVC immediates of the old ABI: 0x900000 + number.
 const OABI: std::ops::RangeInclusive<u32> = 0x90_0000..=0x9f_ffff;
 const OABI_BASE: u32 = 0x90_0000;
 
 /// Runs a loaded program from `machine`'s state to its end, on the process's first thread.
-pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: super::seccomp::State) -> ! {
+///
+/// `personality` is the one that execve keeps, without what every ARM program gets.
+pub fn run(
+    process: &'static Process,
+    mut machine: Box<dyn Machine>,
+    seccomp: super::seccomp::State,
+    personality: u32,
+) -> ! {
     inherit::undo_runtime();
     super::std_fds::restore();
     set_name(process);
@@ -36,6 +46,10 @@ pub fn run(process: &'static Process, mut machine: Box<dyn Machine>, seccomp: su
     let inherited = host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
     let mut task = Task::new(inherited.without(SigSet::UNBLOCKABLE));
     task.seccomp = seccomp;
+    task.personality |= personality & !PER_MASK;
+    if space().read_implies_exec() {
+        task.personality |= libc::READ_IMPLIES_EXEC as u32;
+    }
     process.add_thread(&task);
     signals::set_signal_sink(super::signal::queue::sink);
     deliver::adopt(&task, process);

@@ -10,7 +10,8 @@ use super::process::Process;
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
 fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
-    let name = path::translate(process, path, flags & AT_SYMLINK_NOFOLLOW == 0, Purpose::Look)?;
+    let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
+    let name = path::translate_at(process, dir, path, follow, Purpose::Look)?;
     // SAFETY: plain integers, all zeros are valid.
     let mut out: libc::stat = unsafe { std::mem::zeroed() };
     let args = [signed(dir), name.as_arg(), &raw mut out as u64, flags.into()];

@@ -5,7 +5,7 @@ use super::signal::queue::{Queued, SignalQueue};
 use super::signal::set::SigSet;
 
 /// The personality of a program of the 32-bit EABI: ADDR_LIMIT_32BIT (arch/arm/kernel/elf.c).
-const PER_LINUX_32BIT: u32 = 0x0080_0000;
+pub const PER_LINUX_32BIT: u32 = 0x0080_0000;
 
 /// The guest's alternate signal stack (sigaltstack).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -49,6 +49,8 @@ pub struct LoadConfig<'a> {
     pub execfn: &'a CStr,
     /// AT_SECURE.
     pub secure: bool,
+    /// The personality that execve keeps has READ_IMPLIES_EXEC.
+    pub read_implies_exec: bool,
 }
 
 /// How the program starts: r0 is 0, as are the other registers but pc and sp.
@@ -158,7 +160,8 @@ fn load_into(
 
     // Processors before ARMv6 cannot refuse to execute; later ones are asked to by PT_GNU_STACK.
     let lacks_nx = !config.model.features.contains(Features::V6);
-    space.set_read_implies_exec(lacks_nx || program.stack == StackPermission::Unspecified);
+    let implied = lacks_nx || config.read_implies_exec || program.stack == StackPermission::Unspecified;
+    space.set_read_implies_exec(implied);
 
     let limit = config
         .stack_size

@@ -133,6 +133,7 @@ fn cases_here(cases: Range<u64>) -> (u64, u64) {
             aslr: if case % 2 == 1 { Aslr::Random } else { Aslr::Off },
             execfn: c"/mutant",
             secure: false,
+            read_implies_exec: false,
         };
         let outcome = load::prepare(&image, None).and_then(|prepared| load::load(&image, prepared, &config));
         match outcome {
