@@ -208,3 +208,86 @@ fn under_names_of_qemu() {
     }
     std::fs::remove_dir_all(&dir).expect("removed");
 }
+
+/// Every option of qemu-user and every variable (`qemu-arm -h`), with what must come of it: status, a part of the output.
+#[test]
+fn each_option_and_variable_of_qemu_user() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("qemu-options-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let link = dir.join("qemu-arm");
+    symlink(EMU, &link).expect("a link");
+    let log = dir.join("log").display().to_string();
+    let program = guest().display().to_string();
+    let refused = "is not supported: ";
+    #[rustfmt::skip]
+    let rows: [(&str, &str, &str, i32, &str); 25] = [
+        // Option, its value, its variable; status and a part of standard output or error.
+        ("-h",               "",                 "",                     0, "usage: qemu-arm"),
+        ("-help",            "",                 "",                     0, "usage: qemu-arm"),
+        ("-version",         "",                 "QEMU_VERSION",         0, "(called as qemu-arm)"),
+        ("-L",               "/nowhere",         "QEMU_LD_PREFIX",       7, "A=unset B=unset C=3"),
+        ("-s",               "1048576",          "QEMU_STACK_SIZE",      7, "A=unset B=unset C=3"),
+        ("-cpu",             "cortex-a8",        "QEMU_CPU",             7, "A=unset B=unset C=3"),
+        ("-cpu",             "help",             "QEMU_CPU",             0, "cortex-a15"),
+        ("-cpu",             "cortex-m3",        "QEMU_CPU",             1, "there are"),
+        ("-E",               "A=1,B=2",          "QEMU_SET_ENV",         7, "A=1 B=2"),
+        ("-U",               "C",                "QEMU_UNSET_ENV",       7, "C=unset"),
+        ("-0",               "zero",             "QEMU_ARGV0",           7, "[zero][env]"),
+        ("-B",               "0x10000",          "QEMU_GUEST_BASE",      7, "A=unset B=unset C=3"),
+        ("-R",               "0xf0000000",       "QEMU_RESERVED_VA",     7, "A=unset B=unset C=3"),
+        ("-d",               "strace",           "QEMU_LOG",             7, "exit_group(7)"),
+        ("-d",               "in_asm,op,out_asm,unimp,nochain", "QEMU_LOG", 7, "svc"),
+        ("-p",               "4096",             "QEMU_PAGESIZE",        7, "A=unset B=unset C=3"),
+        ("-p",               "65536",            "QEMU_PAGESIZE",        1, "4096"),
+        ("-singlestep",      "",                 "QEMU_SINGLESTEP",      7, "A=unset B=unset C=3"),
+        ("-one-insn-per-tb", "",                 "QEMU_ONE_INSN_PER_TB", 7, "A=unset B=unset C=3"),
+        ("-strace",          "",                 "QEMU_STRACE",          7, "exit_group(7)"),
+        ("-g",               "1234",             "QEMU_GDB",             1, refused),
+        ("-r",               "5.0",              "QEMU_UNAME",           1, refused),
+        ("-seed",            "1",                "QEMU_RAND_SEED",       1, refused),
+        ("-trace",           "x",                "QEMU_TRACE",           1, refused),
+        ("-plugin",          "x.so",             "QEMU_PLUGIN",          1, refused),
+    ];
+    let run = |command: &mut Command| {
+        command.args([&program, "env", "A", "B", "C"]).env("C", "3");
+        let output = command.output().expect("emu starts");
+        (output.status.code(), text(&output).replace('\n', " "))
+    };
+    for (option, value, variable, status, part) in rows {
+        let mut by_option = Command::new(&link);
+        by_option.arg(option).args(Some(value).filter(|v| !v.is_empty()));
+        let mut commands = vec![by_option];
+        if !variable.is_empty() {
+            let mut by_variable = Command::new(&link);
+            by_variable.env(variable, if value.is_empty() { "1" } else { value });
+            commands.push(by_variable);
+        }
+        for mut command in commands {
+            let (got, out) = run(&mut command);
+            assert!(
+                got == Some(status) && out.contains(part),
+                "{command:?}: {got:?} {out}"
+            );
+            assert!(status != 1 || out.matches("emu: ").count() == 1, "{out}");
+        }
+    }
+    // Where the log goes.
+    for by_variable in [false, true] {
+        let mut command = Command::new(&link);
+        match by_variable {
+            false => command.args(["-D", &log, "-strace"]),
+            true => command.env("QEMU_LOG_FILENAME", &log).arg("-strace"),
+        };
+        let (status, out) = run(&mut command);
+        assert!(status == Some(7) && !out.contains("exit_group"), "{out}");
+        assert!(
+            std::fs::read_to_string(&log)
+                .expect("the log")
+                .contains("exit_group(7)")
+        );
+        std::fs::remove_file(&log).expect("removed");
+    }
+    assert_eq!(run(Command::new(&link).args(["-dfilter", "0..1"])).0, Some(1));
+    assert_eq!(run(Command::new(&link).env("QEMU_DFILTER", "0..1")).0, Some(1));
+    std::fs::remove_dir_all(&dir).expect("removed");
+}

@@ -3,7 +3,7 @@
 mod root_support;
 
 use root_support::host_state::{Canary, unchanged};
-use root_support::{World, compile, copy, is_root, text, world};
+use root_support::{World, compile, copy, is_root, text, unprivileged, world};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -197,6 +197,29 @@ fn no_guest_page_is_executable() {
         drop(child.stdin.take());
         assert_eq!(child.wait().expect("emu ends").code(), Some(0));
     }
+}
+
+/// The guest's first processes are in the caller's process group: what they do to "my group" stays inside.
+#[test]
+fn the_callers_process_group() {
+    let Some(w) = world("group") else { return };
+    let mut command = unprivileged("sh");
+    let script = "sleep 1000 & outer=$!
+        \"$0\" --root \"$1\" /bin/sh -c 'sleep 100 & kill -9 0; wait $!; echo inner $?'; echo emu $?
+        \"$0\" --new-session --root \"$1\" /bin/sh -c 'sleep 100 & kill -9 0; wait $!; echo inner $?'; echo emu $?
+        kill -0 $outer && echo outer there; kill -9 $outer";
+    command
+        .args(["-c", script])
+        .arg(w.dir.join("emu"))
+        .arg(w.dir.join("root"));
+    // Not this test's own group, in case it fails.
+    let output = command.env_clear().process_group(0).output().expect("a shell");
+    assert_eq!(
+        text(&output.stdout),
+        "inner 137\nemu 0\ninner 137\nemu 0\nouter there\n",
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// A guest with the caller's terminal types nothing into it.

@@ -197,6 +197,14 @@ fn condition(check: Check, arena: ExecutableRange) -> Vec<sock_filter> {
             out.extend([allow, refuse(errno)]);
             out
         }
+        Check::NotBoth { pair, errno } => vec![
+            insn(LOAD_WORD, 0, 0, argument(pair[0].0)),
+            insn(JUMP_EQ, 0, 2, pair[0].1),
+            insn(LOAD_WORD, 0, 0, argument(pair[1].0)),
+            insn(JUMP_EQ, 1, 0, pair[1].1),
+            allow,
+            refuse(errno),
+        ],
         Check::Families(families) => {
             let mut out = vec![insn(LOAD_WORD, 0, 0, argument(0))];
             for family in families {

@@ -121,6 +121,9 @@ fn strict_model(rows: &[(u32, Verdict)], data: &Data) -> u32 {
             values,
             errno: error,
         })) => unless(!values.contains(&low(arg)), error),
+        Some(Verdict::If(Check::NotBoth { pair, errno: error })) => {
+            unless(!pair.iter().all(|&(arg, value)| low(arg) == value), error)
+        }
         Some(Verdict::If(Check::Families(list))) => {
             let route = low(0) != libc::AF_NETLINK as u32 || low(2) == libc::NETLINK_ROUTE as u32;
             match list.contains(&low(0)) {
@@ -135,6 +138,7 @@ fn strict_model(rows: &[(u32, Verdict)], data: &Data) -> u32 {
 fn value() -> impl Strategy<Value = u64> {
     prop_oneof![
         0u64..64,
+        0u64..3,
         any::<u64>(),
         Just(ARENA.start),
         Just(ARENA.len),

@@ -1,14 +1,18 @@
 //! Limits on memory, processes and processor time: control groups where this process may make one, else what resource
 //! limits can do.
 //!
-//! Version 2 is used where a controller is there and the tree has been delegated; version 1 (or both, "hybrid") else. A
-//! group lives as long as the run. Sources: Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/.
+//! Version 2 is used where a controller is there and the tree has been delegated; version 1 (or both, "hybrid") else; then a
+//! scope of the user's systemd, which is version 2 and delegated. A group lives as long as the run. Sources:
+//! Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/.
 
 use super::profile::Policy;
-use super::{ConfineError, Problem};
+use super::{ConfineError, Problem, scope};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Where this process goes in a group of its own that gets others below it.
+const LEAF: &str = "outside";
 
 /// One controller's part of the groups that were made.
 struct Group {
@@ -71,6 +75,42 @@ fn hierarchies(mountinfo: &str, cgroup: &str) -> Vec<Hierarchy> {
     out
 }
 
+/// The hierarchies there are, and one more that may be asked for.
+struct Means {
+    all: Vec<Hierarchy>,
+    asked: bool,
+}
+
+impl Means {
+    fn new() -> Means {
+        let read = |name: &str| fs::read_to_string(name).unwrap_or_default();
+        Means {
+            all: hierarchies(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")),
+            asked: false,
+        }
+    }
+
+    /// A group as [`make`] makes it, in a scope if nowhere else.
+    fn make(
+        &mut self,
+        controller: &str,
+        v2: &[(&str, String, bool)],
+        v1: &[(&str, String, bool)],
+    ) -> io::Result<Group> {
+        let first = make(&self.all, controller, v2, v1);
+        if first.is_ok() || std::mem::replace(&mut self.asked, true) {
+            return first;
+        }
+        match scope::enter() {
+            Ok(()) => {
+                self.all = Means::new().all;
+                make(&self.all, controller, v2, v1)
+            }
+            Err(_) => first,
+        }
+    }
+}
+
 /// Makes a group for one controller with the settings that `values` gives for version 2 and 1: file, value, must it be.
 fn make(
     all: &[Hierarchy],
@@ -114,6 +154,25 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// A group that has members shares no controllers out, or makes groups that take none in ("domain invalid"); the root of all is
+/// none of this. If its only member is this process, that goes into a group of its own.
+fn make_way(parent: &Path) -> io::Result<()> {
+    if !parent.join("cgroup.type").exists() {
+        return Ok(());
+    }
+    let members = fs::read_to_string(parent.join("cgroup.procs"))?;
+    let own = std::process::id().to_string();
+    if members.trim().is_empty() {
+        return Ok(());
+    }
+    if members.trim() != own {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    let leaf = parent.join(LEAF);
+    make_dir(&leaf)?;
+    fs::write(leaf.join("cgroup.procs"), own)
+}
+
 fn make_v2(parent: &Path, name: &str, controller: &str) -> io::Result<PathBuf> {
     let has = |file: &str| -> io::Result<bool> {
         let list = fs::read_to_string(parent.join(file))?;
@@ -122,6 +181,7 @@ fn make_v2(parent: &Path, name: &str, controller: &str) -> io::Result<PathBuf> {
     if !has("cgroup.controllers")? {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     }
+    make_way(parent)?;
     if !has("cgroup.subtree_control")? {
         fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"))?;
     }
@@ -162,8 +222,7 @@ impl Limits {
         if policy.memory.is_none() && policy.pids.is_none() && policy.cpus.is_none() {
             return Ok(limits);
         }
-        let read = |name: &str| fs::read_to_string(name).unwrap_or_default();
-        let all = hierarchies(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+        let mut means = Means::new();
         let required = true;
         if let Some(bytes) = policy.memory {
             let text = bytes.to_string();
@@ -175,7 +234,7 @@ impl Limits {
                 ("memory.limit_in_bytes", text.clone(), required),
                 ("memory.memsw.limit_in_bytes", text, false),
             ];
-            match make(&all, "memory", &v2, &v1) {
+            match means.make("memory", &v2, &v1) {
                 Ok(group) => {
                     limits.add(group, format!("memory {bytes}: control group"));
                     limits.memory = Some(bytes);
@@ -190,7 +249,7 @@ impl Limits {
         }
         if let Some(count) = policy.pids {
             let setting = [("pids.max", count.to_string(), required)];
-            match make(&all, "pids", &setting, &setting) {
+            match means.make("pids", &setting, &setting) {
                 Ok(group) => {
                     limits.add(group, format!("pids {count}: control group"));
                     limits.pids = Some(count);
@@ -216,7 +275,7 @@ impl Limits {
                 ("cpu.cfs_period_us", PERIOD.to_string(), required),
                 ("cpu.cfs_quota_us", quota.to_string(), required),
             ];
-            match make(&all, "cpu", &v2, &v1) {
+            match means.make("cpu", &v2, &v1) {
                 Ok(group) => limits.add(group, format!("cpus {cpus}: control group")),
                 Err(error) => limits.missing(policy, &format!("--cpus {cpus}"), &error)?,
             }

@@ -17,6 +17,7 @@ pub mod namespaces;
 pub mod policy;
 pub mod print;
 pub mod profile;
+mod scope;
 pub mod strict;
 mod sys;
 

@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// Devices that a guest gets from the host.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Room in /dev, of which /dev/shm is a part, in bytes.
+const DEV_SIZE: u64 = 64 << 20;
+
 /// Parts of /proc that say or change something about the host: read-only here.
 const PROC_READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// Parts of /proc that show an empty file or directory here.
@@ -138,7 +141,12 @@ fn prepare_one(mount: &Mount, policy: &Policy) -> Result<Prepared, ConfineError>
         }
         Mount::Dev(to) => {
             let fail = |e| setup(&format!("--dev {}", to.display()), &e);
-            let options = [(c"mode", Some(c"0755")), (c"size", Some(c"64m"))];
+            let size = policy
+                .memory
+                .map_or(DEV_SIZE, |bytes| bytes.min(DEV_SIZE))
+                .to_string();
+            let size = CString::new(size).map_err(|e| fail(e.into()))?;
+            let options = [(c"mode", Some(c"0755")), (c"size", Some(size.as_c_str()))];
             let tree = sys::new_mount(c"tmpfs", &options, attr::NOSUID | attr::NOEXEC).map_err(fail)?;
             let options = [(c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620"))];
             let pts = sys::new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC).map_err(fail)?;
@@ -210,7 +218,11 @@ impl Root {
     pub fn enter(self, policy: &Policy) -> Result<(), ConfineError> {
         let fail = |e: io::Error| setup("the new root", &e);
         sys::attach(self.tree.as_fd(), Path::new("/")).map_err(fail)?;
-        sys::change_root(self.tree.as_fd()).map_err(fail)?;
+        sys::change_root(self.tree.as_fd()).map_err(|error| {
+            let mut problem = fail(error);
+            problem.advise("the kernel changes no root where the host's is its initramfs");
+            problem
+        })?;
         for mount in &self.mounts {
             make_place(&mount.target, mount.is_dir).map_err(|error| {
                 let mut problem = setup(&format!("{} in the guest's root", mount.target.display()), &error);
@@ -287,33 +299,28 @@ fn cover_proc(proc: &Path) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    let mut empty_file = None;
-    for name in PROC_HIDDEN {
-        let path = proc.join(name);
-        let Ok(meta) = fs::metadata(&path) else { continue };
-        let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];
-        let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-        if meta.is_dir() {
-            sys::attach(sys::new_mount(c"tmpfs", &options, attributes)?.as_fd(), &path)?;
-            continue;
-        }
-        // An empty file for all of them: one in a file system of its own, which nobody can name.
-        if empty_file.is_none() {
-            empty_file = Some(sys::new_mount(
-                c"tmpfs",
-                &options,
-                attr::NOSUID | attr::NODEV | attr::NOEXEC,
-            )?);
-        }
-        if let Some(mount) = &empty_file {
-            let source = PathBuf::from(format!("/proc/self/fd/{}/empty", mount.as_raw_fd()));
-            if !source.exists() {
-                fs::File::create(&source)?;
-            }
-            let tree = sys::clone_tree(&source)?;
-            sys::add_attributes(tree.as_fd(), attr::RDONLY)?;
-            sys::attach(tree.as_fd(), &path)?;
-        }
+    let there = |name: &&str| fs::metadata(proc.join(name)).map(|meta| (proc.join(name), meta.is_dir()));
+    let (dirs, files): (Vec<_>, Vec<_>) = PROC_HIDDEN.iter().flat_map(there).partition(|(_, dir)| *dir);
+    let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];
+    let attributes = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    for (path, _) in dirs {
+        sys::attach(
+            sys::new_mount(c"tmpfs", &options, attributes | attr::RDONLY)?.as_fd(),
+            &path,
+        )?;
+    }
+    // An empty file for all the others. Its file system has a name for a moment: before Linux 6.15 nothing can be cloned from a
+    // detached one.
+    sys::attach(sys::new_mount(c"tmpfs", &options, attributes)?.as_fd(), proc)?;
+    let empty = proc.join("empty");
+    fs::File::create(&empty)?;
+    let covers: io::Result<Vec<_>> = files.iter().map(|_| sys::clone_tree(&empty)).collect();
+    let name = sys::c_path(proc)?;
+    // SAFETY: a C string. The clones hold on to the file.
+    sys::check(unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH) })?;
+    for ((path, _), cover) in files.iter().zip(covers?) {
+        sys::add_attributes(cover.as_fd(), attr::RDONLY)?;
+        sys::attach(cover.as_fd(), path)?;
     }
     Ok(())
 }

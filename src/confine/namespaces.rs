@@ -64,6 +64,7 @@ pub fn enter(
             eprintln!("emu: {}", setup("the control group", &error));
             // SAFETY: a child of ours.
             unsafe { libc::kill(pid, libc::SIGKILL) };
+            drop(limits);
             std::process::exit(super::EXIT_SETUP);
         }
         // A child that is gone is found by waiting for it.

@@ -165,6 +165,9 @@ fn describe(check: Check) -> String {
         Check::ArenaOnly => "PROT_EXEC in the translator's arena only, never with PROT_WRITE".into(),
         Check::NoBits { arg, mask, .. } => format!("argument {arg} without the bits {mask:#x}"),
         Check::NotOneOf { arg, values, .. } => format!("argument {arg} none of {values:x?}"),
+        Check::NotBoth { pair: [a, b], .. } => {
+            format!("not argument {} {} with argument {} {}", a.0, a.1, b.0, b.1)
+        }
         Check::Families(list) => format!("argument 0 one of {list:?}"),
     }
 }

@@ -28,6 +28,8 @@ pub enum Check {
         values: &'static [u32],
         errno: i32,
     },
+    /// Not both of two arguments' low words, given as argument and value, else the error.
+    NotBoth { pair: [(u8, u32); 2], errno: i32 },
     /// socket: a family of the list; of netlink only routes.
     Families(&'static [u32]),
 }
@@ -92,12 +94,16 @@ const FAMILIES: [u32; 4] = [
 ];
 
 #[rustfmt::skip]
-pub static CONDITIONAL: [Conditional; 6] = [
+pub static CONDITIONAL: [Conditional; 9] = [
     conditional(libc::SYS_mmap,     "mmap",     Check::ArenaOnly,                                                          "executable memory is the translator's alone"),
     conditional(libc::SYS_mprotect, "mprotect", Check::NoBits { arg: 2, mask: PROT_EXEC, errno: libc::EACCES },             "nothing becomes executable"),
     conditional(libc::SYS_shmat,    "shmat",    Check::NoBits { arg: 2, mask: 0o100_000, errno: libc::EACCES },             "no executable segments"),
     conditional(libc::SYS_ioctl,    "ioctl",    Check::NotOneOf { arg: 1, values: &policy::TERMINAL_INPUT, errno: libc::EPERM }, "typing for the caller's terminal"),
     conditional(libc::SYS_clone,    "clone",    Check::NoBits { arg: 0, mask: NAMESPACES, errno: libc::EPERM },             "no further namespaces"),
+    // Groups of processes began outside, and no namespace bounds them.
+    conditional(libc::SYS_kill,     "kill",     Check::NotOneOf { arg: 0, values: &[0], errno: libc::EPERM },               "the first group of processes began outside"),
+    conditional(libc::SYS_setpriority, "setpriority", Check::NotBoth { pair: [(0, 1), (1, 0)], errno: libc::EPERM },        "as kill"),
+    conditional(libc::SYS_ioprio_set, "ioprio_set", Check::NotBoth { pair: [(0, 2), (1, 0)], errno: libc::EPERM },          "as kill"),
     conditional(libc::SYS_socket,   "socket",   Check::Families(&FAMILIES),                                                "unix, inet, inet6, netlink routes"),
 ];
 

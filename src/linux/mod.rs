@@ -14,6 +14,7 @@ pub mod fs_fcntl;
 pub mod fs_io;
 pub mod fs_time;
 pub mod futex;
+mod groups;
 pub mod guest;
 pub mod ioctl;
 pub mod ioctl_net;
