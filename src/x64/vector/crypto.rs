@@ -194,7 +194,8 @@ impl Emitter<'_> {
             (inst.a, inst.b)
         };
         let (mut low, mut high, mut w) = (self.xmm(abcd), self.xmm(efgh), self.xmm(inst.c));
-        // The words are in XMM0.
+        // The words are in XMM0, which is not to be the one that its value moves to.
+        self.xlocked |= 1;
         if self.xmm_holds[0].is_none() {
             self.evict_xmm(0);
         } else {
@@ -209,7 +210,6 @@ impl Emitter<'_> {
                 }
             }
         }
-        self.xlocked |= 1;
         let (abef, cdgh) = (self.temp(), self.temp());
         self.v2_i(SHUFPS, abef, high, Rm::Reg(low), LOW_REVERSED);
         self.v2_i(SHUFPS, cdgh, high, Rm::Reg(low), HIGH_REVERSED);
