@@ -133,6 +133,43 @@ fn a_sysroot_is_there_for_each_child_of_vfork() {
     );
 }
 
+#[test]
+fn paths_under_a_sysroot() {
+    let top = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("paths-{}", std::process::id()));
+    let (root, host) = (top.join("root"), top.join("host"));
+    let same = root.join(host.strip_prefix("/").expect("an absolute path"));
+    for dir in [&root.join("only"), &root.join("links"), &same, &host] {
+        std::fs::create_dir_all(dir).expect("a directory");
+    }
+    let file = |path: PathBuf, text: &str| std::fs::write(path, text).expect("a file");
+    file(root.join("only/file"), "inside");
+    file(root.join("only/written"), "before that");
+    file(same.join("both"), "inside");
+    file(host.join("both"), "outside");
+    file(host.join("outside"), "outside");
+    for (link, to) in [
+        ("absolute", "/only/file"),
+        ("up", "../../../../../../../../../../only/file"),
+        ("directory", "../only"),
+        ("dangling", "/nowhere"),
+    ] {
+        std::os::unix::fs::symlink(to, root.join("links").join(link)).expect("a link");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+        .arg("-L")
+        .arg(&root)
+        .arg(build("sysroot", &TARGETS[0]))
+        .arg(&host)
+        .output()
+        .expect("emu starts");
+    std::fs::remove_dir_all(&top).expect("the directory just made");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.ends_with(", 0 failures\n"),
+        "{text}"
+    );
+}
+
 /// Another process of the same user gets at the store of a running family: what it writes there is never executed.
 #[test]
 fn what_a_stranger_writes_into_the_store_is_not_used() {

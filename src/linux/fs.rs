@@ -4,11 +4,12 @@ use super::abi::open as oflags;
 use super::call::{SyscallContext, host, host_blocking, join, signed};
 use super::errno::{Errno, SysResult};
 use super::own_fds::is_hidden;
-use super::path::{in_proc, is_in_proc, translate_bytes};
+use super::path::{self, InSysroot, in_proc, is_in_proc, translate_bytes};
 use super::process::Process;
 use super::{dir, guest, proc, raw};
 use crate::cpu::state::CpuState;
 use crate::exec::family;
+use std::ffi::CString;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
@@ -63,12 +64,25 @@ fn open_file(
 ) -> SysResult {
     let exclusive = (libc::O_CREAT | libc::O_EXCL) as u32;
     let follow = flags & oflags::O_NOFOLLOW == 0 && flags & exclusive != exclusive;
-    let name = translate_bytes(process, path, follow)?;
     let flags = oflags::to_host(flags);
+    let name = match open_under_sysroot(process, cpu, &path, flags) {
+        InSysroot::Opened(fd) => return unless_ours(fd),
+        InSysroot::Nothing => CString::new(path).map_err(|_| Errno::ENOENT)?,
+        InSysroot::Unknown => translate_bytes(process, path, follow)?,
+    };
     let args = [signed(dir), name.as_ptr() as u64, flags.into(), mode.into(), 0, 0];
     // SAFETY: `name` is a C string that lives over the call.
     let fd = Errno::check(unsafe { raw::syscall_interruptible(libc::SYS_openat, args, cpu) })?;
     unless_ours(fd as i32)
+}
+
+/// Opens what is under the sysroot, where nothing is to be made. `flags` are the host's.
+fn open_under_sysroot(process: &Process, cpu: &mut CpuState, path: &[u8], flags: u32) -> InSysroot {
+    const MAKES: u32 = (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
+    if flags & MAKES != 0 {
+        return InSysroot::Unknown;
+    }
+    path::open_in_sysroot(process, path, flags, Some(cpu))
 }
 
 /// What a guest may not open, whatever name led there: /proc/PID/mem, as the memory of a guest process has the emulator in
@@ -133,7 +147,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         translate_bytes(ctx.process, path, flags & oflags::O_NOFOLLOW == 0)?
     } else {
         // The caller confines the lookup itself.
-        std::ffi::CString::new(path).map_err(|_| Errno::ENOENT)?
+        CString::new(path).map_err(|_| Errno::ENOENT)?
     };
     let how = [u64::from(oflags::to_host(flags)), how[1], how[2]];
     let args = [

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use super::call::{host, signed};
 use super::errno::{Errno, SysResult};
 use super::process::Process;
-use super::{guest, own_fds, proc, proc_others};
+use super::{guest, own_fds, proc, proc_others, raw};
+use crate::cpu::state::CpuState;
 
 /// A path for the host kernel.
 pub enum HostPath {
@@ -185,10 +186,7 @@ fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString
     let root = process.settings.sysroot.as_deref()?;
     let fd = sysroot_fd(root)?;
     let name = CString::new(path).ok()?;
-    // SAFETY: open_how is plain integers.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW }) as u64;
-    how.resolve = libc::RESOLVE_IN_ROOT;
+    let how = open_how((libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW }) as u32);
     // SAFETY: a C string and a structure that live over the call.
     let found = unsafe {
         host(
@@ -214,6 +212,61 @@ fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString
             CString::new(joined).ok()
         }
     }
+}
+
+/// What opening a path under the sysroot alone has come to.
+pub enum InSysroot {
+    Opened(i32),
+    /// There is no such file: the host's own is meant.
+    Nothing,
+    /// Not tried, or it failed for another reason: [`translate_bytes`] decides.
+    Unknown,
+}
+
+/// Opens an absolute path under the sysroot, if there is one, in a single call, which guest signals interrupt where `cpu`
+/// is given. `flags` are the host's, without those that make files.
+pub fn open_in_sysroot(process: &Process, path: &[u8], flags: u32, cpu: Option<&mut CpuState>) -> InSysroot {
+    // The emulator's own entries, and links of the kernel's, are found there only.
+    let special = [&b"/proc"[..], b"/dev/fd"].iter().any(|p| path.starts_with(p));
+    let Some(root) = process.settings.sysroot.as_deref().filter(|_| !special) else {
+        return InSysroot::Unknown;
+    };
+    let (Some(root), b'/') = (sysroot_fd(root), path.first().copied().unwrap_or(0)) else {
+        return InSysroot::Unknown;
+    };
+    let Ok(name) = CString::new(path) else {
+        return InSysroot::Unknown;
+    };
+    let how = open_how(flags);
+    let args = [
+        root as u64,
+        name.as_ptr() as u64,
+        &raw const how as u64,
+        size_of::<libc::open_how>() as u64,
+        0,
+        0,
+    ];
+    // SAFETY: a C string and a structure that live over the call.
+    let answer = unsafe {
+        match cpu {
+            Some(cpu) => raw::syscall_interruptible(libc::SYS_openat2, args, cpu),
+            None => raw::syscall(libc::SYS_openat2, args),
+        }
+    };
+    match Errno::check(answer) {
+        Ok(fd) => InSysroot::Opened(fd as i32),
+        Err(Errno::ENOENT) => InSysroot::Nothing,
+        Err(_) => InSysroot::Unknown,
+    }
+}
+
+/// For a lookup under the sysroot: symbolic links, absolute ones too, and ".." stay in it.
+fn open_how(flags: u32) -> libc::open_how {
+    // SAFETY: plain integers, all zeros are valid.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = flags.into();
+    how.resolve = libc::RESOLVE_IN_ROOT;
+    how
 }
 
 pub fn readlink(process: &'static Process, a: &[u32; 6]) -> SysResult {

@@ -382,7 +382,7 @@ pub static ROWS: &[Row] = &[
     row("pkey_mprotect",                394, 288, &[Hex, Len, Flags(&PROT), Int], NONE, Missing("protection keys do not exist on ARM")),
     row("pkey_alloc",                   395, 289, &[Hex, Hex], NONE, Missing("protection keys do not exist on ARM")),
     row("pkey_free",                    396, 290, &[Int], NONE, Missing("protection keys do not exist on ARM")),
-    row("statx",                        397, 291, &[DirFd, PathAt(2), Flags(&AT), Flags(&STATX), Out(256)], Pass(libc::SYS_statx), Full),
+    row("statx",                        397, 291, &[DirFd, PathAt(2), Flags(&AT), Flags(&STATX), Ptr], Plain(stat::statx), Full),
     row("rseq",                         398, 293, &[Ptr, Len, Hex, Hex], NONE, Missing("restartable sequences would have to restart translated code; C libraries do without")),
     row("io_pgetevents",                399, NO,  &[Hex, Int, Int, Ptr, Ptr, Ptr], NONE, Missing("see io_setup")),
     row("migrate_pages",                400, 238, &[Int, Hex, Ptr, Ptr], NONE, Missing("no 32-bit ARM kernel has NUMA")),
