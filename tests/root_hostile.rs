@@ -299,6 +299,59 @@ fn what_is_denied_is_told() {
     );
 }
 
+/// Each with the option that would allow it.
+#[test]
+fn each_denial_names_its_option() {
+    let Some(w) = world("options") else { return };
+    compile(&w, "denied");
+    w.open_to_all();
+    let output = w.run(&["-d", "policy"], &["/bin/denied"]);
+    let errors = text(&output.stderr);
+    let told: Vec<_> = errors
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.split_once(": denied by the policy, errno ")?;
+            Some((name, rest.split_once("; allowed by: ")?.1))
+        })
+        .collect();
+    let mounts = "--bind, --tmpfs and the like, or --cap-add sys_admin";
+    let outside = "run without --root or --confine";
+    #[rustfmt::skip]
+    let want = [
+        ("mount",           mounts),
+        ("umount2",         mounts),
+        ("chroot",          "--cap-add sys_chroot"),
+        ("sethostname",     "--hostname, or --cap-add sys_admin"),
+        ("ptrace",          "--cap-add sys_ptrace"),
+        ("unshare",         "--cap-add sys_admin"),
+        ("setns",           "--cap-add sys_admin"),
+        ("clone",           "--cap-add sys_admin"),
+        ("ioctl",           outside),
+        ("socket",          outside),
+        ("socket",          outside),
+        ("socket",          "--cap-add net_raw"),
+        ("connect",         "--net host"),
+        ("clock_settime64", outside),
+        ("keyctl",          outside),
+        ("swapon",          outside),
+        ("pidfd_getfd",     outside),
+    ];
+    assert_eq!(told, want, "{errors}");
+    assert!(output.status.success());
+    // The baseline's own.
+    let mut command = w.emu();
+    let output = command
+        .args(["-d", "policy"])
+        .arg(w.path("root/bin/denied"))
+        .output()
+        .expect("emu starts");
+    let errors = text(&output.stderr);
+    for name in ["setns", "ioctl", "swapon"] {
+        let line = format!("{name}: denied by the policy, errno 1; allowed by: --unconfined");
+        assert!(errors.lines().any(|l| l == line), "no {line:?} in {errors}");
+    }
+}
+
 /// A static program for x86-64, `emu` itself.
 #[test]
 fn native_programs_run_only_where_allowed() {

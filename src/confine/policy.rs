@@ -70,9 +70,12 @@ pub static BASELINE: [Rule; 23] = [
     rule(libc::SYS_modify_ldt,         "modify_ldt",         NOSYS, "x86 segments; an exit to 32-bit code"),
 ];
 
-/// How the baseline denies a call, if it does.
-pub fn denial(name: &str) -> Option<Denial> {
-    BASELINE.iter().find(|r| r.name == name).map(|r| r.denial)
+/// The option that would allow a guest's call which failed with `errno`, if it was the baseline that denied it.
+pub fn option_for(name: &str, args: &[u32; 6], errno: i32) -> Option<&'static str> {
+    let rule = BASELINE.iter().find(|r| r.name == name);
+    let by_rule = rule.is_some_and(|r| r.denial.errno() == errno);
+    let typing = name == "ioctl" && TERMINAL_INPUT.contains(&args[1]) && errno == libc::EPERM;
+    (by_rule || typing).then_some("--unconfined")
 }
 
 /// A number that the kernel does not use, answered with [`MARKER_ERRNO`] by our filter and by no other: how a process

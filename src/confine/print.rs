@@ -137,7 +137,7 @@ fn rows(out: &mut String, calls: &[(&str, libc::c_long)], cap_add: &[u8]) {
             }
             Verdict::Errno(errno) => {
                 let text = if errno == libc::EPERM { "EPERM" } else { "ENOSYS" };
-                let option = strict::option_for(name(number), cap_add).unwrap_or_default();
+                let option = strict::option_of(number.into());
                 writeln!(out, "  {:22} {text:7} allowed by: {option}", name(number))
             }
             Verdict::If(check) => {

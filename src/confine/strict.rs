@@ -208,8 +208,36 @@ pub fn install(calls: &[c_long], cap_add: &[u8], arena: ExecutableRange) -> Resu
     Ok(())
 }
 
-/// Why the strict filter refuses a call, if it does: the option that would allow it.
-pub fn option_for(name: &str, cap_add: &[u8]) -> Option<&'static str> {
-    let row = REFUSED.iter().find(|r| r.name == name)?;
-    (!granted(row, cap_add)).then_some(row.option)
+/// The option that would allow a guest's call which failed with `errno`, if it was the policy that refused it. `name` and
+/// `args` are the guest's.
+pub fn option_for(name: &str, args: &[u32; 6], errno: i32, cap_add: &[u8]) -> Option<&'static str> {
+    const SOCK_RAW: u32 = libc::SOCK_RAW as u32;
+    let plain = name.strip_suffix("64").unwrap_or(name);
+    if let Some(row) = REFUSED.iter().find(|r| r.name == name || r.name == plain) {
+        return (!granted(row, cap_add) && row.errno == errno).then_some(row.option);
+    }
+    match (name, errno) {
+        // User namespaces are all used up, which is the set-up's doing.
+        ("clone", libc::EPERM | libc::ENOSPC) if args[0] & NAMESPACES != 0 => Some(ADMIN_ONLY),
+        ("ioctl", libc::EPERM) if policy::TERMINAL_INPUT.contains(&args[1]) => Some(OUTSIDE),
+        ("socket", libc::EAFNOSUPPORT) if !FAMILIES.contains(&args[0]) => Some(OUTSIDE),
+        ("socket", libc::EPROTONOSUPPORT) if args[0] == libc::AF_NETLINK as u32 => Some(OUTSIDE),
+        ("socket", libc::EPERM) if args[1] & 15 == SOCK_RAW => Some("--cap-add net_raw"),
+        ("connect" | "sendto" | "sendmsg", libc::ENETUNREACH) if alone() => Some("--net host"),
+        _ => None,
+    }
+}
+
+/// Whether the network is a loopback alone.
+fn alone() -> bool {
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    // Below two lines of headings.
+    let mut names = devices.lines().skip(2).filter_map(|line| line.split(':').next());
+    names.all(|name| name.trim() == "lo")
+}
+
+/// The option that a refused call's row names.
+pub fn option_of(number: c_long) -> &'static str {
+    let row = REFUSED.iter().find(|r| r.number == number);
+    row.map_or("", |r| r.option)
 }

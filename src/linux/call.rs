@@ -71,7 +71,7 @@ fn told(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> Sys
         strace::after(line, row, args, result);
     }
     if enabled(Items::POLICY) {
-        note_denied(ctx.process, row.name, result);
+        note_denied(ctx.process, row.name, args, result);
     }
     result
 }
@@ -331,19 +331,14 @@ fn translate(
 
 /// One line under `-d policy` where it was the filter that refused a call.
 #[cold]
-fn note_denied(process: &Process, name: &str, result: SyscallResult) {
+fn note_denied(process: &Process, name: &str, args: &[u32; 6], result: SyscallResult) {
     let SyscallResult::Return(value) = result else {
         return;
     };
-    if value != -libc::EPERM && value != -libc::ENOSYS {
-        return;
-    }
     let strict = process.settings.strict.as_ref().filter(|s| !s.allow_native);
     let option = match strict {
-        Some(strict) => confine::strict::option_for(name, &strict.cap_add),
-        None => confine::policy::denial(name)
-            .filter(|denial| denial.errno() == -value)
-            .map(|_| "--unconfined"),
+        Some(strict) => confine::strict::option_for(name, args, -value, &strict.cap_add),
+        None => confine::policy::option_for(name, args, -value),
     };
     if let Some(option) = option {
         log::line(format_args!(

@@ -3,6 +3,7 @@
 use super::abi::open as oflags;
 use super::call::{SyscallContext, host, host_blocking, signed};
 use super::errno::{Errno, SysResult};
+use super::own_fds::is_hidden;
 use super::{guest, ioctl_net};
 use crate::diag::log::Items;
 
@@ -101,8 +102,6 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x4004_54cb, 0x4004_54cf, Value),                    // TUNSETPERSIST, _OWNER, _LINK, _GROUP ...
     (0x4004_6602, 0x4004_6602, Renumbered(4, 0x4008_6602)), // FS_IOC_SETFLAGS
     (0x4004_7602, 0x4004_7602, Renumbered(4, 0x4008_7602)), // FS_IOC_SETVERSION
-    (0x4004_9409, 0x4004_9409, Value),                    // FICLONE
-    (0x4020_940d, 0x4020_940d, Sized),                    // FICLONERANGE
     (0x401c_5820, 0x401c_5820, Sized),                    // FS_IOC_FSSETXATTR
     (0x402c_542b, 0x402c_542d, Bytes(44)),                // TCSETS2, TCSETSW2, TCSETSF2
     (0x4100_9432, 0x4100_9432, Sized),                    // FS_IOC_SETFSLABEL
@@ -122,9 +121,12 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x8100_9431, 0x8100_9431, Sized),                    // FS_IOC_GETFSLABEL
     (0xc004_5877, 0xc004_5878, Sized),                    // FIFREEZE, FITHAW
     (0xc018_5879, 0xc018_5879, Sized),                    // FITRIM
-    (0xc018_9436, 0xc018_9436, Special(dedupe)),          // FIDEDUPERANGE
     (0xc020_660b, 0xc020_660b, Special(fiemap)),          // FS_IOC_FIEMAP
 ];
+
+const FICLONE: u32 = 0x4004_9409;
+const FICLONERANGE: u32 = 0x4020_940d;
+const FIDEDUPERANGE: u32 = 0xc018_9436;
 
 /// Bytes of data that a request's number declares, 0 for none (asm-generic/ioctl.h).
 fn declared_size(request: u32) -> u32 {
@@ -144,6 +146,9 @@ fn form_of(request: u32) -> Option<Form> {
 
 pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let (fd, request, arg) = (a[0], a[1], a[2]);
+    if let FICLONE | FICLONERANGE | FIDEDUPERANGE = request {
+        return share_data(ctx, fd, request, arg);
+    }
     let (number, value) = match form_of(request) {
         Some(Value) => (request, arg.into()),
         Some(Bytes(size)) => (request, guest::dst(arg, size)?),
@@ -217,10 +222,40 @@ fn fiemap(fd: u32, request: u32, arg: u32) -> SysResult {
     plain(fd, request, guest::dst(arg, size)?)
 }
 
-/// FIDEDUPERANGE: a header of 24 bytes, destinations of 32 each; their number is at offset 16.
-fn dedupe(fd: u32, request: u32, arg: u32) -> SysResult {
-    let count: u16 = guest::get(arg.wrapping_add(16))?;
-    plain(fd, request, guest::dst(arg, 24 + u32::from(count) * 32)?)
+/// FICLONE, FICLONERANGE and FIDEDUPERANGE, whose arguments hold descriptors of further files: in the number itself; in a
+/// range's first word; in the first word of each destination (32 bytes, after a header of 24 with their number at offset 16). They are
+/// looked at in a copy, which other threads cannot change.
+fn share_data(ctx: &SyscallContext<'_>, fd: u32, request: u32, arg: u32) -> SysResult {
+    let visible = |fd: i64| match is_hidden(ctx.process, fd as i32) {
+        true => Err(Errno::EBADF),
+        false => Ok(()),
+    };
+    let word = |bytes: &[u8]| bytes.first_chunk().map_or(-1, |b| i64::from_le_bytes(*b));
+    let (size, first) = match request {
+        FICLONE => {
+            visible(arg.into())?;
+            return plain(fd, request, arg.into());
+        }
+        FICLONERANGE => (32, 0),
+        _ => (
+            24 + 32 * usize::from(guest::get::<u16>(arg.wrapping_add(16))?),
+            24,
+        ),
+    };
+    let mut bytes = vec![0; size];
+    guest::get_bytes(arg, &mut bytes)?;
+    if request == FIDEDUPERANGE {
+        // The number that the size was made for.
+        bytes[16..18].copy_from_slice(&(((size - 24) / 32) as u16).to_le_bytes());
+    }
+    bytes[first..]
+        .chunks(32)
+        .try_for_each(|part| visible(word(part)))?;
+    let result = plain(fd, request, bytes.as_mut_ptr() as u64)?;
+    if request == FIDEDUPERANGE {
+        guest::put_bytes(arg, &bytes)?;
+    }
+    Ok(result)
 }
 
 #[cfg(test)]

@@ -57,6 +57,23 @@ pub fn unless_store(fd: i32, errno: Errno) -> SysResult {
     Err(errno)
 }
 
+/// landlock_add_rule(ruleset, type, attributes, flags): a rule for a path holds a descriptor, looked at in a copy.
+pub fn sys_landlock_add_rule(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    const PATH_BENEATH: u32 = 1;
+    let [ruleset, kind, attributes, flags, ..] = *args;
+    let mut bytes = [0u8; 16];
+    // Packed: 64 bits of rights, the descriptor; a rule for a port is four bytes longer.
+    let size = if kind == PATH_BENEATH { 12 } else { 16 };
+    super::guest::get_bytes(attributes, &mut bytes[..size])?;
+    let parent = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+    if is_hidden(ctx.process, ruleset as i32) || kind == PATH_BENEATH && is_hidden(ctx.process, parent) {
+        return Err(Errno::EBADF);
+    }
+    let call = [signed(ruleset), kind.into(), bytes.as_ptr() as u64, flags.into()];
+    // SAFETY: the bytes live over the call, which reads no more than these.
+    unsafe { host(libc::SYS_landlock_add_rule, &call) }.map(|result| result as u32)
+}
+
 /// pidfd_getfd(pidfd, fd, flags).
 pub fn pidfd_getfd(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let args = [signed(a[0]), signed(a[1]), a[2].into()];
