@@ -4,6 +4,7 @@
 //! converts and range-checks the arguments as the row says, and runs the row's handler.
 
 pub mod abi;
+pub mod aio;
 pub mod call;
 pub mod dir;
 pub mod direct;

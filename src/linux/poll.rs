@@ -48,7 +48,7 @@ fn pointer<T>(value: &mut Option<T>) -> u64 {
 }
 
 /// A signal mask argument: `None` for a null pointer.
-fn get_mask(addr: u32, size: u32) -> Result<Option<SigSet>, Errno> {
+pub fn get_mask(addr: u32, size: u32) -> Result<Option<SigSet>, Errno> {
     if addr == 0 {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use super::signal::action::{Actions, SigAction};
 use super::signal::siginfo::GuestSigInfo;
 use super::signal::{deliver, host};
 use super::task::Task;
-use super::{exec, guest, libc_locks, own_fds, raw, thread};
+use super::{aio, exec, guest, libc_locks, own_fds, raw, thread};
 use crate::confine;
 use crate::cpu::model::Model;
 use crate::load::ProcessImage;
@@ -377,6 +377,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     ctx.machine.before_fork(!own_fds::are_shared());
     let mut threads = process.threads();
     let actions = process.actions.lock();
+    let blocks = aio::hold();
     let ret = if let Some(args) = args {
         let (memory, libc_locks) = (space().hold(), libc_locks::Held::take());
         // SAFETY: every lock of ours that the child will need is held by this thread: translator, threads, actions,
@@ -397,7 +398,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
             pid => pid.into(),
         }
     };
-    drop(actions);
+    drop((actions, blocks));
     drop(held);
     if ret != 0 {
         drop(threads);
