@@ -27,7 +27,7 @@ const OUT: usize = 816;
 const BATCH: u64 = 4096 + (BACKGROUNDS * WINDOW_SIZE) as u64;
 const BATCH_SIZE: u64 = (64 + SLOTS * (16 + 4 * CODE_WORDS) + CASES * IN) as u64;
 const RING: u64 = 4;
-const OUTCOMES: u64 = 4096 + WINDOW_SIZE as u64;
+const OUTCOMES: u64 = 2 * 4096 + WINDOW_SIZE as u64;
 
 /// A state that a sequence starts from.
 #[derive(Clone)]

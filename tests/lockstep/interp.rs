@@ -32,7 +32,7 @@ struct Guest<'a> {
 /// Whether the guest has other memory at `addr`: the arena, shared memory, the program, the vDSO, the kuser page.
 fn elsewhere(addr: u32) -> bool {
     (ARENA..ARENA + ARENA_SIZE).contains(&addr)
-        || (0x3000_0000..0x3100_1000).contains(&addr)
+        || (0x3000_0000..0x3100_2000).contains(&addr)
         || (0x6b3d_4000..0x6b4f_0000).contains(&addr)
         || (0xf7f0_0000..0xf800_0000).contains(&addr)
         || (0xffff_0000..0xffff_1000).contains(&addr)

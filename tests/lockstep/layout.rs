@@ -122,10 +122,12 @@ pub struct InputMemory {
 /// Written by a guest.
 #[repr(C)]
 pub struct OutputMemory {
+    /// Read only there.
     pub consumed: u32,
+    pub pad: [u32; 1023],
     /// Slot << 16 | input on its way.
     pub at: u32,
-    pub pad: [u32; 1022],
+    pub pad2: [u32; 1023],
     pub window: [u32; WINDOW_SIZE as usize / 4],
     /// By the batch's inputs.
     pub batch: [[Output; CASES]; RING],
