@@ -280,6 +280,43 @@ fn ends() {
     assert_eq!(status.signal(), Some(libc::SIGTERM));
     let (status, rest) = signalled("trap 'echo caught; exit 3' TERM; echo; while :; do sleep 0.1; done");
     assert_eq!((status.code(), rest.as_str()), (Some(3), "caught\n"));
+    // Job control: what a terminal sends stops the run, and the guest's first process with it.
+    let mut command = w.emu();
+    command.arg("--root").arg(w.dir.join("root"));
+    command
+        .args(["/bin/sh", "-c", "echo; sleep 100; true"])
+        .stdout(Stdio::piped());
+    let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0)
+        .spawn()
+        .expect("emu starts");
+    let mut byte = [0];
+    let out = child.stdout.as_mut().expect("its output");
+    std::io::Read::read_exact(out, &mut byte).expect("a sign of life");
+    let pid = child.id() as i32;
+    let mut status = 0;
+    // SAFETY: a child of this process, and `status` is valid for the write.
+    let waited = unsafe {
+        libc::kill(pid, libc::SIGTSTP);
+        libc::waitpid(pid, &raw mut status, libc::WUNTRACED)
+    };
+    assert!(waited == pid && libc::WIFSTOPPED(status), "{status:#x}");
+    let guest = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its child");
+    // It may need a moment to get there.
+    let stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", guest.trim()));
+        stat.expect("the guest's state").contains(") T ")
+    };
+    let start = std::time::Instant::now();
+    while !stopped() {
+        assert!(start.elapsed().as_secs() < 20, "it goes on");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // SAFETY: as above.
+    unsafe {
+        libc::kill(pid, libc::SIGCONT);
+        libc::kill(pid, libc::SIGTERM);
+    }
+    assert_eq!(child.wait().expect("emu ends").signal(), Some(libc::SIGTERM));
     // Nothing is left when process 1 is gone, whatever it has started.
     let marker = format!("3{}", std::process::id());
     w.says(&[], &format!("sleep {marker} & sleep 0.1"));

@@ -142,6 +142,9 @@ fn pass_on(pid: i32, signo: i32, info: &libc::siginfo_t, other_session: bool) {
         libc::SIGTTOU,
         libc::SIGWINCH,
     ];
+    if [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signo) && !handles(pid, signo) {
+        stop(pid, signo);
+    }
     if job_control.contains(&signo) {
         return;
     }
@@ -157,6 +160,23 @@ fn pass_on(pid: i32, signo: i32, info: &libc::siginfo_t, other_session: bool) {
         unsafe { libc::waitpid(pid, &mut status, 0) };
         die(signo);
     }
+}
+
+/// Stops this process and the guest's first one, which the kernel lets no signal of its terminal stop, until they are continued. The
+/// guest's others have the terminal's signal themselves. In an orphaned group nothing stops.
+fn stop(pid: i32, signo: i32) {
+    kill(pid, libc::SIGSTOP);
+    // SAFETY: the default disposition and a set of our own; the process goes on here after SIGCONT.
+    unsafe {
+        libc::signal(signo, libc::SIG_DFL);
+        libc::raise(signo);
+        let mut one: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut one);
+        libc::sigaddset(&mut one, signo);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, std::ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, &one, std::ptr::null_mut());
+    }
+    kill(pid, libc::SIGCONT);
 }
 
 /// Whether a process ignores or catches a signal, or keeps it blocked for longer than the emulator does at work.
