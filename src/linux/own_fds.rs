@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::call::{SyscallContext, host, signed};
+use super::call::{NOWHERE, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::path::is_sysroot_fd;
 use super::process::Process;
@@ -57,19 +57,24 @@ pub fn unless_store(fd: i32, errno: Errno) -> SysResult {
     Err(errno)
 }
 
-/// landlock_add_rule(ruleset, type, attributes, flags): a rule for a path holds a descriptor, looked at in a copy.
+/// landlock_add_rule(ruleset, type, attributes, flags): a rule for a path holds a descriptor. The kernel gets a copy, in
+/// which one of the emulator's own is none, and looks at everything in its own order.
 pub fn sys_landlock_add_rule(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     const PATH_BENEATH: u32 = 1;
+    /// Of `struct landlock_path_beneath_attr`, packed: 64 bits of rights, then the descriptor.
+    const PARENT: std::ops::Range<usize> = 8..12;
     let [ruleset, kind, attributes, flags, ..] = *args;
     let mut bytes = [0u8; 16];
-    // Packed: 64 bits of rights, the descriptor; a rule for a port is four bytes longer.
-    let size = if kind == PATH_BENEATH { 12 } else { 16 };
-    super::guest::get_bytes(attributes, &mut bytes[..size])?;
-    let parent = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-    if is_hidden(ctx.process, ruleset as i32) || kind == PATH_BENEATH && is_hidden(ctx.process, parent) {
-        return Err(Errno::EBADF);
+    // A rule for a port is four bytes longer.
+    let size = if kind == PATH_BENEATH { PARENT.end } else { 16 };
+    let copied = super::guest::get_bytes(attributes, &mut bytes[..size]).is_ok();
+    let mut parent = [0; 4];
+    parent.copy_from_slice(&bytes[PARENT]);
+    if kind == PATH_BENEATH && is_hidden(ctx.process, i32::from_le_bytes(parent)) {
+        bytes[PARENT].copy_from_slice(&(-1i32).to_le_bytes());
     }
-    let call = [signed(ruleset), kind.into(), bytes.as_ptr() as u64, flags.into()];
+    let attributes = if copied { bytes.as_ptr() as u64 } else { NOWHERE };
+    let call = [signed(ruleset), kind.into(), attributes, flags.into()];
     // SAFETY: the bytes live over the call, which reads no more than these.
     unsafe { host(libc::SYS_landlock_add_rule, &call) }.map(|result| result as u32)
 }

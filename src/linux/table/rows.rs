@@ -428,7 +428,7 @@ pub static ROWS: &[Row] = &[
     row("mount_setattr",                442, 442, &[DirFd, Name, Hex, Buf(4), Len], Pass(libc::SYS_mount_setattr), Full),
     row("quotactl_fd",                  443, 443, &[Fd, Hex, Int, Ptr], NONE, Missing("quotas")),
     row("landlock_create_ruleset",      444, 444, &[Buf(1), Len, Hex], Pass(libc::SYS_landlock_create_ruleset), Full),
-    row("landlock_add_rule",            445, 445, &[Fd, Int, In(16), Hex], Call(own_fds::sys_landlock_add_rule), Full),
+    row("landlock_add_rule",            445, 445, &[Fd, Int, Ptr, Hex], Call(own_fds::sys_landlock_add_rule), Full),
     row("landlock_restrict_self",       446, 446, &[Fd, Hex], Call(misc::landlock_restrict_self), Full),
     row("process_mrelease",             448, 448, &[Fd, Hex], Pass(libc::SYS_process_mrelease), Full),
     row("futex_waitv",                  449, 449, &[Ptr, Uint, Hex, Ptr, Flags(&CLOCK)], Call(futex::sys_futex_waitv), Full),
