@@ -16,7 +16,7 @@ const EXPECTED: [(&str, &str); 12] = [
     (r#"socket(AF_INET, SOCK_RAW|SOCK_CLOEXEC|0x60, 0)"#, "-1 EINVAL (Invalid argument)"),
     (r#"kill(0, 0)"#, "0"),
     (r#"umask(022)"#, "022"),
-    (r#"io_setup(1, NULL)"#, "-1 ENOSYS (Function not implemented)"),
+    (r#"io_uring_setup(1, NULL)"#, "-1 ENOSYS (Function not implemented)"),
     (r#"ftruncate64(-1, 4294967297)"#, "-1 EBADF (Bad file descriptor)"),
 ];
 
