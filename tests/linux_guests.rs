@@ -152,6 +152,7 @@ fn paths_under_a_sysroot() {
         ("up", "../../../../../../../../../../only/file"),
         ("directory", "../only"),
         ("dangling", "/nowhere"),
+        ("itself", "itself"),
     ] {
         std::os::unix::fs::symlink(to, root.join("links").join(link)).expect("a link");
     }

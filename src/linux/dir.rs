@@ -36,6 +36,21 @@ pub fn forget(fd: u32) {
     }
 }
 
+/// Descriptors up to and with `last` are closed.
+pub fn forget_range(first: u32, last: u32) {
+    (first..=last.min(64 * HALVED.len() as u32)).for_each(forget);
+}
+
+/// `new` has been made a duplicate of `old`.
+pub fn duplicated(old: u32, new: u32) {
+    match halved_bit(new) {
+        Some((word, bit)) if is_halved(old) => {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        _ => forget(new),
+    }
+}
+
 /// What lseek's SEEK_SET means for this descriptor.
 pub fn position_to_host(fd: u32, at: i64) -> i64 {
     match at {

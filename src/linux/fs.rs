@@ -10,6 +10,7 @@ use super::{dir, guest, proc, raw};
 use crate::cpu::state::CpuState;
 use crate::exec::family;
 use std::ffi::CString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
@@ -37,7 +38,34 @@ fn open_at(ctx: &mut SyscallContext<'_>, dir: u32, path: u32, flags: u32, mode: 
     if let Some(result) = proc::open(ctx, &path, flags) {
         return result;
     }
-    open_file(ctx.process, ctx.machine.cpu(), (dir, path), flags, mode)
+    let opened = open_file(ctx.process, ctx.machine.cpu(), (dir, path), flags, mode)?;
+    settle(ctx, opened, flags)
+}
+
+/// A descriptor for the guest.
+enum Opened {
+    File(u32),
+    /// Of a file of /proc, at this path, whose contents may be made here.
+    Proc(u32, Vec<u8>),
+}
+
+/// What the guest gets.
+fn settle(ctx: &SyscallContext<'_>, opened: Opened, flags: u32) -> SysResult {
+    let (fd, path) = match opened {
+        Opened::File(fd) => return Ok(fd),
+        Opened::Proc(fd, path) => (fd, path),
+    };
+    let Some(result) = proc::open(ctx, &path, flags) else {
+        return Ok(fd);
+    };
+    close_new(fd);
+    result
+}
+
+/// Closes what was opened for the guest just now.
+fn close_new(fd: u32) {
+    // SAFETY: nobody has been told the number.
+    unsafe { libc::close(fd as i32) };
 }
 
 /// `open` of what is not under /proc.
@@ -52,7 +80,14 @@ pub fn openat_usual(process: &'static Process, a: &[u32; 6], cpu: &mut CpuState)
         Ok(path) => path,
         Err(errno) => return Some(Err(errno)),
     };
-    Some(open_file(process, cpu, (a[0], path), a[2], a[3]))
+    Some(match open_file(process, cpu, (a[0], path), a[2], a[3]) {
+        Ok(Opened::File(fd)) => Ok(fd),
+        Ok(Opened::Proc(fd, _)) => {
+            close_new(fd);
+            return None;
+        }
+        Err(errno) => Err(errno),
+    })
 }
 
 fn open_file(
@@ -61,7 +96,7 @@ fn open_file(
     (dir, path): (u32, Vec<u8>),
     flags: u32,
     mode: u32,
-) -> SysResult {
+) -> Result<Opened, Errno> {
     let exclusive = (libc::O_CREAT | libc::O_EXCL) as u32;
     let follow = flags & oflags::O_NOFOLLOW == 0 && flags & exclusive != exclusive;
     let flags = oflags::to_host(flags);
@@ -86,36 +121,43 @@ fn open_under_sysroot(process: &Process, cpu: &mut CpuState, path: &[u8], flags:
 }
 
 /// What a guest may not open, whatever name led there: /proc/PID/mem, as the memory of a guest process has the emulator in
-/// it, its own and that of others; and the family's store. The new descriptor is closed again.
-fn unless_ours(fd: i32) -> SysResult {
+/// it, its own and that of others; and the family's store. The new descriptor is closed again. Other files of /proc that
+/// are not for the guest as they are may have been reached by links.
+fn unless_ours(fd: i32) -> Result<Opened, Errno> {
     const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
     // SAFETY: stat is plain integers, valid for the write.
     let stat = unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
         if libc::fstat(fd, &mut stat) != 0 {
-            return Ok(fd as u32);
+            return Ok(Opened::File(fd as u32));
         }
         stat
     };
     // Only file systems without a device of their own are looked at closely.
     if libc::major(stat.st_dev) != 0 || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return Ok(fd as u32);
+        return Ok(Opened::File(fd as u32));
     }
     // SAFETY: statfs is plain integers, valid for the write.
     let is_proc = unsafe {
         let mut system: libc::statfs = std::mem::zeroed();
         libc::fstatfs(fd, &mut system) == 0 && system.f_type == PROC_SUPER_MAGIC
     };
-    let is_memory = is_proc
-        && std::fs::read_link(format!("/proc/self/fd/{fd}"))
-            .is_ok_and(|link| link.file_name().is_some_and(|name| name == "mem"));
-    let errno = match (is_memory, family::is_store(stat.st_dev, stat.st_ino)) {
-        (true, _) => Errno::EACCES,
-        (_, true) => Errno::ENOENT,
-        _ => return Ok(fd as u32),
+    let link = if is_proc {
+        std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default()
+    } else {
+        Default::default()
     };
-    // SAFETY: the descriptor was made for the guest just now.
-    unsafe { libc::close(fd) };
+    let name = link.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    let errno = if name == b"mem" {
+        Errno::EACCES
+    } else if family::is_store(stat.st_dev, stat.st_ino) {
+        Errno::ENOENT
+    } else if proc::is_changed(name) {
+        return Ok(Opened::Proc(fd as u32, link.into_os_string().into_vec()));
+    } else {
+        return Ok(Opened::File(fd as u32));
+    };
+    close_new(fd as u32);
     Err(errno)
 }
 
@@ -158,7 +200,7 @@ pub fn openat2(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     ];
     // SAFETY: `name` and `how` live over the call.
     let fd = unsafe { host_blocking(ctx, libc::SYS_openat2, &args)? };
-    unless_ours(fd as i32)
+    settle(ctx, unless_ours(fd as i32)?, flags)
 }
 
 pub fn close(_process: &'static Process, a: &[u32; 6]) -> SysResult {
@@ -179,7 +221,11 @@ pub fn close_range(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         .collect();
     let call = |from: u32, to: u32| {
         // SAFETY: no pointers; the emulator's own descriptors lie outside the range.
-        unsafe { host(libc::SYS_close_range, &[from.into(), to.into(), flags.into()]) }
+        let result = unsafe { host(libc::SYS_close_range, &[from.into(), to.into(), flags.into()]) };
+        if result.is_ok() && flags & libc::CLOSE_RANGE_CLOEXEC == 0 {
+            dir::forget_range(from, to);
+        }
+        result
     };
     for fd in hidden {
         if fd > first {
@@ -193,16 +239,25 @@ pub fn close_range(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     Ok(0)
 }
 
-pub fn dup2(_process: &'static Process, a: &[u32; 6]) -> SysResult {
-    dir::forget(a[1]);
+pub fn dup(_process: &'static Process, a: &[u32; 6]) -> SysResult {
     // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
-    unsafe { host(libc::SYS_dup2, &[signed(a[0]), signed(a[1])]) }.map(|fd| fd as u32)
+    let fd = unsafe { host(libc::SYS_dup, &[signed(a[0])])? } as u32;
+    dir::duplicated(a[0], fd);
+    Ok(fd)
+}
+
+pub fn dup2(_process: &'static Process, a: &[u32; 6]) -> SysResult {
+    // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
+    let fd = unsafe { host(libc::SYS_dup2, &[signed(a[0]), signed(a[1])])? } as u32;
+    dir::duplicated(a[0], fd);
+    Ok(fd)
 }
 
 pub fn dup3(_process: &'static Process, a: &[u32; 6]) -> SysResult {
-    dir::forget(a[1]);
     // SAFETY: no pointers; dispatch has refused the emulator's own descriptors.
-    unsafe { host(libc::SYS_dup3, &[signed(a[0]), signed(a[1]), a[2].into()]) }.map(|fd| fd as u32)
+    let fd = unsafe { host(libc::SYS_dup3, &[signed(a[0]), signed(a[1]), a[2].into()])? } as u32;
+    dir::duplicated(a[0], fd);
+    Ok(fd)
 }
 
 /// pipe2: O_DIRECT is one of the flags that ARM numbers differently.

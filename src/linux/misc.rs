@@ -47,7 +47,9 @@ pub fn chroot(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     leave_family(ctx.process);
     let path = path::translate(ctx.process, a[0], true, Purpose::Change)?;
     // SAFETY: the name lives over the call.
-    unsafe { host(libc::SYS_chroot, &[path.as_arg()]) }.map(|_| 0)
+    unsafe { host(libc::SYS_chroot, &[path.as_arg()])? };
+    path::leave_sysroot(ctx.process);
+    Ok(0)
 }
 
 /// pivot_root(new, old).
@@ -56,7 +58,9 @@ pub fn pivot_root(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let new = path::translate(ctx.process, a[0], true, Purpose::Change)?;
     let old = path::translate(ctx.process, a[1], true, Purpose::Change)?;
     // SAFETY: the names live over the call.
-    unsafe { host(libc::SYS_pivot_root, &[new.as_arg(), old.as_arg()]) }.map(|_| 0)
+    unsafe { host(libc::SYS_pivot_root, &[new.as_arg(), old.as_arg()])? };
+    path::leave_sysroot(ctx.process);
+    Ok(0)
 }
 
 /// landlock_restrict_self(fd, flags).

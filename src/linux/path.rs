@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::call::{host, signed};
 use super::errno::{Errno, SysResult};
@@ -38,20 +39,17 @@ pub enum Purpose {
     Change,
 }
 
-/// Where a relative path lies, from the directory `dir`, if that is under /proc and the name is one of those that the guest
-/// must not find as they are: it is an absolute path then.
+/// Where a path lies that is relative to the directory `dir`, or absolute in more parts than it needs, if that is under /proc
+/// and the name is one of those that the guest must not find as they are.
 pub fn in_proc(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     if !is_in_proc(path) {
         return None;
     }
-    let link = match dir {
-        libc::AT_FDCWD => "/proc/self/cwd".to_string(),
-        _ => format!("/proc/self/fd/{dir}"),
+    let mut out = match (path.first(), dir) {
+        (Some(b'/'), _) => Vec::new(),
+        (_, libc::AT_FDCWD) => directory("/proc/self/cwd")?,
+        _ => directory(&format!("/proc/self/fd/{dir}"))?,
     };
-    let mut out = std::fs::read_link(link).ok()?.into_os_string().into_vec();
-    if !out.starts_with(b"/proc") {
-        return None;
-    }
     for part in path.split(|&b| b == b'/') {
         match part {
             b"" | b"." => {}
@@ -65,10 +63,18 @@ pub fn in_proc(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     out.starts_with(b"/proc/").then_some(out)
 }
 
-/// Whether a relative path has a name of those that [`in_proc`] is about.
+/// Where a descriptor leads, if that is in /proc.
+fn directory(link: &str) -> Option<Vec<u8>> {
+    let path = std::fs::read_link(link).ok()?.into_os_string().into_vec();
+    path.starts_with(b"/proc").then_some(path)
+}
+
+/// Whether a path that does not begin with /proc has a name of those that [`in_proc`] is about: a relative one, or one with
+/// empty parts, "." or "..".
 pub fn is_in_proc(path: &[u8]) -> bool {
+    let odd = || path.windows(2).any(|two| two == b"//" || two == b"/.");
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    path.first().is_some_and(|&b| b != b'/') && proc::is_changed(name)
+    !path.is_empty() && proc::is_changed(name) && (path[0] != b'/' || odd())
 }
 
 /// [`translate`] of a path that is relative to the directory `dir`.
@@ -105,7 +111,7 @@ fn translate_path(
     purpose: Purpose,
 ) -> Result<HostPath, Errno> {
     if purpose == Purpose::Change
-        && process.settings.sysroot.is_some()
+        && sysroot(process).is_some()
         && path.first() == Some(&b'/')
         && exists(&path)
         && !own_fds::is_hidden_path(process, &path)
@@ -149,6 +155,23 @@ fn c_string(bytes: Vec<u8>) -> CString {
     })
 }
 
+/// The process has another root than when it began.
+static OTHER_ROOT: AtomicBool = AtomicBool::new(false);
+
+/// Paths are looked up in the new root alone from now on. A child in its parent's memory says so only for itself: it is
+/// about to execute something, or to end.
+pub fn leave_sysroot(process: &Process) {
+    if !process.borrows_memory {
+        OTHER_ROOT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The directory in which absolute paths are looked up first.
+pub fn sysroot(process: &Process) -> Option<&Path> {
+    let root = process.settings.sysroot.as_deref();
+    root.filter(|_| !OTHER_ROOT.load(Ordering::Relaxed))
+}
+
 /// Descriptor of the sysroot directory, opened once and kept out of the guest's way.
 fn sysroot_fd(dir: &Path) -> Option<i32> {
     static FD: OnceLock<Option<i32>> = OnceLock::new();
@@ -183,7 +206,7 @@ pub fn open_sysroot(process: &Process) {
 /// Where `path` (absolute) is under the sysroot, if it exists there. Symbolic links, absolute ones too, and ".." are
 /// resolved within the sysroot by the kernel (RESOLVE_IN_ROOT).
 fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString> {
-    let root = process.settings.sysroot.as_deref()?;
+    let root = sysroot(process)?;
     let fd = sysroot_fd(root)?;
     let name = CString::new(path).ok()?;
     let how = open_how((libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW }) as u32);
@@ -199,19 +222,33 @@ fn under_sysroot(process: &Process, path: &[u8], follow: bool) -> Option<CString
             ],
         )
     };
-    let found = found.ok()? as i32;
+    let found = match found {
+        Ok(found) => found as i32,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return None,
+        // It may be there all the same: the call itself is to say what is wrong, if it is wrong for the call.
+        Err(_) => return joined(root, path).filter(|name| !is_absent(name)),
+    };
     let target = std::fs::read_link(format!("/proc/self/fd/{found}"));
     // SAFETY: our own descriptor.
     unsafe { libc::close(found) };
     match target {
         Ok(t) => CString::new(t.as_os_str().as_bytes()).ok(),
         // No /proc: the textual path will do, symbolic links out of the sysroot excepted.
-        Err(_) => {
-            let mut joined = root.as_os_str().as_bytes().to_vec();
-            joined.extend_from_slice(path);
-            CString::new(joined).ok()
-        }
+        Err(_) => joined(root, path),
     }
+}
+
+/// The path under the sysroot as text.
+fn joined(root: &Path, path: &[u8]) -> Option<CString> {
+    let mut joined = root.as_os_str().as_bytes().to_vec();
+    joined.extend_from_slice(path);
+    CString::new(joined).ok()
+}
+
+/// Whether the host says that there is no such file.
+fn is_absent(name: &CString) -> bool {
+    std::fs::symlink_metadata(std::ffi::OsStr::from_bytes(name.as_bytes()))
+        .is_err_and(|e| matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)))
 }
 
 /// What opening a path under the sysroot alone has come to.
@@ -228,7 +265,7 @@ pub enum InSysroot {
 pub fn open_in_sysroot(process: &Process, path: &[u8], flags: u32, cpu: Option<&mut CpuState>) -> InSysroot {
     // The emulator's own entries, and links of the kernel's, are found there only.
     let special = [&b"/proc"[..], b"/dev/fd"].iter().any(|p| path.starts_with(p));
-    let Some(root) = process.settings.sysroot.as_deref().filter(|_| !special) else {
+    let Some(root) = sysroot(process).filter(|_| !special) else {
         return InSysroot::Unknown;
     };
     let (Some(root), b'/') = (sysroot_fd(root), path.first().copied().unwrap_or(0)) else {

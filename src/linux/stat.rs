@@ -27,7 +27,7 @@ fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::s
 /// The file of that name under the sysroot, to look at, if it is found there without more ado.
 fn under_sysroot(process: &Process, path: u32, flags: u32) -> Result<Option<OwnedFd>, Errno> {
     const PLAIN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_STATX_SYNC_TYPE;
-    if process.settings.sysroot.is_none() || path == 0 || flags & !PLAIN as u32 != 0 {
+    if path::sysroot(process).is_none() || path == 0 || flags & !PLAIN as u32 != 0 {
         return Ok(None);
     }
     let mut how = libc::O_PATH | libc::O_CLOEXEC;

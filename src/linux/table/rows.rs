@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
     row("rename",                       38,  NO,  &[LinkName, LinkName], Pass(libc::SYS_rename), Full),
     row("mkdir",                        39,  NO,  &[LinkName, Mode], Pass(libc::SYS_mkdir), Full),
     row("rmdir",                        40,  NO,  &[LinkName], Pass(libc::SYS_rmdir), Full),
-    row("dup",                          41,  23,  &[Fd], Pass(libc::SYS_dup), Full),
+    row("dup",                          41,  23,  &[Fd], Plain(fs::dup), Full),
     row("pipe",                         42,  NO,  &[Out(8)], Pass(libc::SYS_pipe), Full),
     row("times",                        43,  153, &[Out(16)], Plain(time::sys_times), Full),
     row("brk",                          45,  214, &[Hex], Call(mm::sys_brk), Full),
