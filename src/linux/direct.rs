@@ -1,4 +1,5 @@
-//! System calls that translated code makes on its way: those that need nothing of the thread but its registers. What is unusual (a trace, a filter, a tracer) goes the long way, by `run` and `call`.
+//! System calls that translated code makes on its way: those that need nothing of the thread but its registers. What is
+//! unusual (a trace, a filter, a tracer) goes the long way, by `run` and `call`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};

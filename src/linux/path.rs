@@ -20,6 +20,11 @@ pub enum HostPath {
 }
 
 impl HostPath {
+    /// The host's file of that name, whatever the sysroot has.
+    pub fn outside(path: Vec<u8>) -> HostPath {
+        HostPath::Owned(c_string(path))
+    }
+
     /// The pointer to pass; good while `self` lives.
     pub fn as_arg(&self) -> u64 {
         match self {

@@ -4,18 +4,40 @@ use super::abi::fs::{HostStatfs, Stat, Stat64, Statfs, Statfs64};
 use super::call::{AT_SYMLINK_NOFOLLOW, NOWHERE, host, signed};
 use super::errno::{Errno, SysResult};
 use super::guest;
-use super::path::{self, InSysroot, Purpose};
+use super::path::{self, HostPath, InSysroot, Purpose};
 use super::process::Process;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
-fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
-    if let Some(fd) = under_sysroot(process, path, flags)? {
-        return of_fd(fd.as_raw_fd() as u32);
-    }
+/// What a call that looks at a file is to look at.
+enum Seen {
+    /// A file under the sysroot.
+    File(OwnedFd),
+    Name(HostPath),
+}
+
+fn find(process: &Process, dir: u32, addr: u32, flags: u32) -> Result<Seen, Errno> {
+    const PLAIN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_STATX_SYNC_TYPE;
     let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
-    let name = path::translate_at(process, dir, path, follow, Purpose::Look)?;
+    if path::sysroot(process).is_some() && addr != 0 && flags & !PLAIN as u32 == 0 {
+        let how = libc::O_PATH | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW };
+        let name = guest::path(addr)?;
+        match path::open_in_sysroot(process, &name, how as u32, None) {
+            // SAFETY: opened just now, without another owner.
+            InSysroot::Opened(fd) => return Ok(Seen::File(unsafe { OwnedFd::from_raw_fd(fd) })),
+            InSysroot::Nothing => return Ok(Seen::Name(HostPath::outside(name))),
+            InSysroot::Unknown => {}
+        }
+    }
+    path::translate_at(process, dir, addr, follow, Purpose::Look).map(Seen::Name)
+}
+
+fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::stat, Errno> {
+    let name = match find(process, dir, path, flags)? {
+        Seen::File(fd) => return of_fd(fd.as_raw_fd() as u32),
+        Seen::Name(name) => name,
+    };
     // SAFETY: plain integers, all zeros are valid.
     let mut out: libc::stat = unsafe { std::mem::zeroed() };
     let args = [signed(dir), name.as_arg(), &raw mut out as u64, flags.into()];
@@ -24,49 +46,19 @@ fn of_path(process: &Process, dir: u32, path: u32, flags: u32) -> Result<libc::s
     Ok(out)
 }
 
-/// The file of that name under the sysroot, to look at, if it is found there without more ado.
-fn under_sysroot(process: &Process, path: u32, flags: u32) -> Result<Option<OwnedFd>, Errno> {
-    const PLAIN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_STATX_SYNC_TYPE;
-    if path::sysroot(process).is_none() || path == 0 || flags & !PLAIN as u32 != 0 {
-        return Ok(None);
-    }
-    let mut how = libc::O_PATH | libc::O_CLOEXEC;
-    if flags & AT_SYMLINK_NOFOLLOW != 0 {
-        how |= libc::O_NOFOLLOW;
-    }
-    Ok(
-        match path::open_in_sysroot(process, &guest::path(path)?, how as u32, None) {
-            // SAFETY: opened just now, without another owner.
-            InSysroot::Opened(fd) => Some(unsafe { OwnedFd::from_raw_fd(fd) }),
-            _ => None,
-        },
-    )
-}
-
 /// statx(dir, path, flags, mask, out): one structure for every ABI.
 pub fn statx(process: &'static Process, a: &[u32; 6]) -> SysResult {
     let [dir, path, flags, mask, out, _] = *a;
     let out = guest::dst(out, size_of::<libc::statx>() as u32).unwrap_or(NOWHERE);
-    if let Some(fd) = under_sysroot(process, path, flags)? {
-        let flags = flags & !AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH as u32;
-        let args = [
-            fd.as_raw_fd() as u64,
-            c"".as_ptr() as u64,
-            flags.into(),
-            mask.into(),
-            out,
-        ];
-        // SAFETY: a literal, and a checked range of the guest's window.
-        return unsafe { host(libc::SYS_statx, &args) }.map(|_| 0);
-    }
-    let name = path::translate_at(
-        process,
-        dir,
-        path,
-        flags & AT_SYMLINK_NOFOLLOW == 0,
-        Purpose::Look,
-    )?;
-    let args = [signed(dir), name.as_arg(), flags.into(), mask.into(), out];
+    let seen = find(process, dir, path, flags)?;
+    let (dir, name, flags) = match &seen {
+        Seen::File(fd) => {
+            let flags = flags & !AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH as u32;
+            (fd.as_raw_fd() as u64, c"".as_ptr() as u64, flags)
+        }
+        Seen::Name(name) => (signed(dir), name.as_arg(), flags),
+    };
+    let args = [dir, name, flags.into(), mask.into(), out];
     // SAFETY: the name lives over the call; a checked range of the guest's window.
     unsafe { host(libc::SYS_statx, &args) }.map(|_| 0)
 }
