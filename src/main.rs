@@ -169,6 +169,7 @@ fn command_line(entry: Entry) -> Result<Config, Stop> {
     let name = args.first().cloned().unwrap_or_default();
     // With privileges of the program's, its caller's environment decides nothing.
     let var = |name: &str| std::env::var_os(name).filter(|_| !entry.secure);
+    let as_qemu = entry.is_registered() || is_qemu_name(&name);
     let args = match (entry.is_registered(), is_qemu_name(&name)) {
         (true, true) => entry.command_line(args, qemu::options_from_environment(&var)?),
         (true, false) => entry.command_line(args, Vec::new()),
@@ -179,7 +180,33 @@ fn command_line(entry: Entry) -> Result<Config, Stop> {
             _ => args,
         },
     };
-    Config::parse(args, &var)
+    let config = Config::parse(args, &var)?;
+    if !as_qemu && config.reexec.is_none() && config.policy.is_none() {
+        warn_of_missing_sysroot(&config, var("QEMU_LD_PREFIX"));
+    }
+    Ok(config)
+}
+
+/// A mistyped -L is told, as nothing is found there. One of the variable that is qemu-user's may be set for good and all, and is
+/// passed over in silence, as qemu-user does with either.
+fn warn_of_missing_sysroot(config: &Config, qemus: Option<OsString>) {
+    let Some(dir) = config
+        .sysroot
+        .as_deref()
+        .filter(|dir| qemus.as_deref() != Some(dir.as_os_str()))
+    else {
+        return;
+    };
+    let reason = match std::fs::metadata(dir) {
+        Ok(meta) if meta.is_dir() => return,
+        Ok(_) => "not a directory".to_string(),
+        Err(error) => error.to_string(),
+    };
+    let _ = writeln!(
+        std::io::stderr(),
+        "emu: -L {}: {reason}; paths are the host's",
+        dir.display()
+    );
 }
 
 /// `emu binfmt`: does it and ends.

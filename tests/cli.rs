@@ -73,11 +73,35 @@ fn what_cannot_run_is_refused_as_a_shell_would() {
     refused(&[&s.file("be", &big_endian, 0o755)], 126, "");
     refused(&[&s.file("text", b"hello\n", 0o755)], 126, "neither");
     refused(&[&s.file("empty", b"", 0o755)], 126, "");
-    refused(
-        &["-L", "/nonexistent", &fixture("armhf/hello")],
-        127,
-        "interpreter",
-    );
+    refused(&["-L", "/proc", &fixture("armhf/hello")], 127, "interpreter");
+}
+
+/// What qemu-user passes over in silence: told in a line, and not in the way.
+#[test]
+fn a_sysroot_that_is_not_there() {
+    let warned = |name: &str, variable: &str, said: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
+        match variable {
+            "" => command.args(["-L", "/nonexistent"]),
+            variable => command.env(variable, "/nonexistent"),
+        };
+        std::os::unix::process::CommandExt::arg0(&mut command, name);
+        let output = command
+            .arg(fixture("armhf/showcase"))
+            .output()
+            .expect("emu starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let line = "emu: -L /nonexistent: No such file or directory (os error 2); paths are the host's\n";
+        assert_eq!(
+            text(&output.stderr),
+            if said { line } else { "" },
+            "{name} {variable}"
+        );
+    };
+    warned("emu", "", true);
+    warned("emu", "EMU_LD_PREFIX", true);
+    warned("emu", "QEMU_LD_PREFIX", false);
+    warned("qemu-arm", "", false);
 }
 
 #[test]

@@ -248,6 +248,21 @@ fn execve_with_few_descriptors_leaves_none_behind() {
         .status()
         .expect("sh starts");
     assert!(status.success(), "{status}");
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("few-{}", std::process::id()));
+    for limit in ["20", "64", "900", "902"] {
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -n $0 && exec \"$@\" few $0", limit])
+            .arg(env!("CARGO_BIN_EXE_emu"))
+            .args(["-L", "/usr", "-d", "unimp", "-D"])
+            .arg(&log)
+            .arg(build("own_fds", &TARGETS[0]))
+            .output()
+            .expect("sh starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let good = output.status.success() && text.ends_with(", 0 failures\n");
+        assert!(good, "{limit}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    std::fs::remove_file(&log).expect("the log");
 }
 
 #[test]

@@ -64,9 +64,6 @@ impl Items {
 static ENABLED: AtomicU32 = AtomicU32::new(0);
 static FD: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 
-/// The log's descriptor is moved here or above, out of the way of those that the guest opens.
-const LOWEST_FD: i32 = 900;
-
 /// Chooses what is logged and, with `file`, where. `append` keeps what the file holds (a process after execve).
 pub fn init(items: Items, file: Option<&Path>, append: bool) -> io::Result<()> {
     if let Some(path) = file {
@@ -83,14 +80,8 @@ pub fn init(items: Items, file: Option<&Path>, append: bool) -> io::Result<()> {
                 }
             })?;
         }
-        let low = opened.into_raw_fd();
-        // SAFETY: `low` is ours; F_DUPFD_CLOEXEC makes a new descriptor and touches no memory.
-        let high = unsafe { libc::fcntl(low, libc::F_DUPFD_CLOEXEC, LOWEST_FD) };
-        if high >= 0 {
-            // SAFETY: `low` came from into_raw_fd above and is used no more.
-            unsafe { libc::close(low) };
-        }
-        FD.store(if high >= 0 { high } else { low }, Ordering::Relaxed);
+        let fd = super::own_fd::move_high(opened.into());
+        FD.store(fd.into_raw_fd(), Ordering::Relaxed);
     }
     ENABLED.store(items.bits(), Ordering::Relaxed);
     Ok(())

@@ -3,4 +3,5 @@
 pub mod disasm;
 pub mod log;
 pub mod memory;
+pub mod own_fd;
 pub mod stats;

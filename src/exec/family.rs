@@ -9,11 +9,12 @@ use super::runtime::{self, Runtime};
 use super::translate::Compiled;
 use crate::cache::store::{Kept, Key, Secret, Store, wipe};
 use crate::cpu::location::Location;
+use crate::diag::own_fd;
 use crate::lift::Seen;
 use crate::mem::{self, GuestAddr, Prot};
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -182,9 +183,9 @@ fn enter(runtime: &Runtime, file: OwnedFd, store: Store, note: u64) {
     MEMBER.store(true, Ordering::Relaxed);
 }
 
-/// Founds a family if there is none and this process may: to be called before a fork or execve. `lowest_fd` is the least
-/// number for its descriptor; where the limits allow none, there is no family.
-pub fn found(lowest_fd: i32) {
+/// Founds a family if there is none and this process may: to be called before a fork or execve. Where
+/// the limits allow no descriptor for it, there is no family.
+pub fn found() {
     // Of two threads that come here at once, one founds the family; where it cannot be, it is not tried again.
     if NOTE.load(Ordering::Acquire) == 0 || private_fd().is_some() {
         return;
@@ -193,21 +194,15 @@ pub fn found(lowest_fd: i32) {
     let Some(runtime) = runtime::get().filter(|runtime| note != 0 && runtime.shares()) else {
         return;
     };
-    if let Ok((file, store)) = make(lowest_fd) {
+    if let Ok((file, store)) = make() {
         enter(runtime, file, store, note);
     }
 }
 
-/// A store, and its descriptor at `lowest_fd` or above.
-fn make(lowest_fd: i32) -> io::Result<(OwnedFd, Store)> {
+/// A store, and its descriptor, out of the guest's way.
+fn make() -> io::Result<(OwnedFd, Store)> {
     let file = Store::create()?;
-    // SAFETY: fcntl on an open descriptor gives a new one.
-    let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest_fd) };
-    if high < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: made just now, without another owner.
-    let file = unsafe { OwnedFd::from_raw_fd(high) };
+    let file = own_fd::copy_high(file.as_fd())?;
     let store = Store::map(&file, Secret::random()?)?;
     Ok((file, store))
 }

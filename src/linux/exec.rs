@@ -20,6 +20,7 @@ use super::task::PER_LINUX_32BIT;
 use super::{guest, own_fds, raw, seccomp};
 use crate::cli::Handover;
 use crate::diag::log::{self, Items, enabled};
+use crate::diag::own_fd;
 use crate::exec::family::{self, HandedOver};
 use crate::load::{self, Kind, Problem};
 use crate::log_line;
@@ -29,8 +30,6 @@ use crate::mem::{GuestAddr, space};
 static SELF_FD: AtomicI32 = AtomicI32::new(-1);
 /// The kernel itself starts `emu` for ARM programs (binfmt_misc).
 static REGISTERED: AtomicBool = AtomicBool::new(false);
-/// The emulator's descriptors live here and above, away from those that guests use.
-const LOWEST_FD: i32 = 900;
 /// Interpreters of interpreters that the kernel follows.
 const MAX_DEPTH: usize = 5;
 /// MAX_ARG_STRLEN.
@@ -47,7 +46,7 @@ pub fn open_self(registered: bool, reexecuted: bool) {
     let fd = descriptor_we_run_from(reexecuted).unwrap_or_else(|| {
         // SAFETY: a NUL-terminated path.
         let low = unsafe { libc::open(c"/proc/self/exe".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        move_high(low)
+        own_fd::move_number_high(low)
     });
     SELF_FD.store(fd, Ordering::Relaxed);
 }
@@ -74,25 +73,9 @@ fn descriptor_we_run_from(reexecuted: bool) -> Option<i32> {
     };
     let fd: i32 = name.to_str().ok()?.strip_prefix("/dev/fd/")?.parse().ok()?;
     // SAFETY: fcntl on a number; EBADF if it is no descriptor (closed on exec).
-    let ours =
-        (reexecuted || fd >= LOWEST_FD) && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    let ours = (reexecuted || fd >= own_fd::LOWEST)
+        && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     ours.then_some(fd)
-}
-
-/// Moves a descriptor out of the guest's way, close-on-exec; where the limit is too low it stays.
-fn move_high(low: i32) -> i32 {
-    if low < 0 {
-        return low;
-    }
-    // SAFETY: `low` is open and ours.
-    unsafe {
-        let high = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, LOWEST_FD);
-        if high < 0 {
-            return low;
-        }
-        libc::close(low);
-        high
-    }
 }
 
 /// The descriptor that a guest must neither see nor close.
@@ -103,7 +86,7 @@ pub fn private_fd() -> Option<i32> {
 /// Before a child or another program is made: lets it share this process's translations.
 pub fn found_family(process: &Process) {
     if process.in_family.load(Ordering::Relaxed) {
-        family::found(LOWEST_FD);
+        family::found();
     }
 }
 

@@ -11,6 +11,7 @@ use super::errno::{Errno, SysResult};
 use super::process::Process;
 use super::{guest, own_fds, proc, proc_others, raw};
 use crate::cpu::state::CpuState;
+use crate::diag::own_fd;
 
 /// A path for the host kernel.
 pub enum HostPath {
@@ -182,19 +183,9 @@ fn sysroot_fd(dir: &Path) -> Option<i32> {
     static FD: OnceLock<Option<i32>> = OnceLock::new();
     *FD.get_or_init(|| {
         let name = CString::new(dir.as_os_str().as_bytes()).ok()?;
-        // SAFETY: a C string and plain flags; F_DUPFD moves the descriptor above those that guests use.
-        unsafe {
-            let low = libc::open(name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC);
-            if low < 0 {
-                return None;
-            }
-            let high = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, 901);
-            if high < 0 {
-                return Some(low);
-            }
-            libc::close(low);
-            Some(high)
-        }
+        // SAFETY: a C string and plain flags.
+        let low = unsafe { libc::open(name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+        Some(own_fd::move_number_high(low)).filter(|&fd| fd >= 0)
     })
 }
 
