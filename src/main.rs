@@ -62,6 +62,9 @@ fn main() {
     if config.print_policy {
         print_policy(&config);
     }
+    if config.strict.is_some() {
+        namespaces::still_first();
+    }
     let data_limit = match config.policy.take() {
         Some(policy) => enter(&mut config, policy),
         None => None,
@@ -373,6 +376,7 @@ fn run(
         filename: program.path.into_os_string().into_vec(),
         ..Image::new(&start.process, program.argv, env)
     };
+    let kept = std::mem::take(&mut config.kept);
     let settings: &'static Settings = Box::leak(Box::new(Settings {
         sysroot: config.sysroot.clone(),
         model,
@@ -387,6 +391,7 @@ fn run(
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::path::open_sysroot(process);
+    limit_descriptors(&kept);
     linux::run(process, machine, seccomp, personality)
 }
 
@@ -554,6 +559,7 @@ fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u
     {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
+    limit_descriptors(&config.kept);
     let mut command = std::process::Command::new(host);
     if config.clear_env {
         command.env_clear();
@@ -570,6 +576,13 @@ fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u
     let _ = env;
     let error = command.exec();
     fail(&format!("{}: {error}", host.display()), cli::EXIT_CANNOT_RUN)
+}
+
+/// `--rlimit nofile`, of a confined run's limits.
+fn limit_descriptors(limits: &[(u32, u64, u64)]) {
+    for &(_, soft, hard) in limits.iter().filter(|l| l.0 == libc::RLIMIT_NOFILE) {
+        confine::limits::limit_descriptors(soft, hard);
+    }
 }
 
 /// One line on standard error, then the exit status.

@@ -188,6 +188,32 @@ fn what_is_in_the_root() {
         out,
         "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero 3\n"
     );
+    // What goes over a link of the root's lies where that leads, in the root.
+    std::fs::create_dir_all(w.dir.join("linked/var/tmp")).expect("a directory");
+    for (link, to) in [("tmp", "/var/tmp"), ("bin", "../root/bin"), ("away", "/nowhere")] {
+        symlink(to, w.dir.join("linked").join(link)).expect("a link");
+    }
+    let linked = |options: &[&str], script: &str| {
+        let bin = w.path("root/bin");
+        let mut command = w.emu();
+        command.args(options).args(["--ro-bind", &bin, "/programs"]);
+        command.arg("--root").arg(w.dir.join("linked"));
+        let output = command.args(["/programs/sh", "-c", script]).output();
+        let output = output.expect("emu starts");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    w.open_to_all();
+    let script = "/programs/touch /tmp/x; /programs/ls /var/tmp";
+    assert_eq!(linked(&[], script), (Some(0), "x\n".into(), String::new()));
+    assert!(!w.dir.join("linked/var/tmp/x").exists());
+    let line =
+        "emu: /away in the guest's root: File exists; it is a link that leads to nothing in the root\n";
+    let outcome = linked(&["--tmpfs", "/away"], "true");
+    assert_eq!(outcome, (Some(125), String::new(), line.into()));
+    // A /proc there is covered as any other.
+    let script = "echo 1 >/var/tmp/sys/user/max_user_namespaces";
+    let (status, _, errors) = linked(&["--proc", "/tmp"], script);
+    assert!(status != Some(0) && errors.contains("Read-only"), "{errors}");
     // Places in the root cannot be led outside by its links.
     symlink(w.path("src"), w.dir.join("root/trap")).expect("a link");
     let output = w.run(&["--tmpfs", "/trap/x"], &["/bin/true"]);
@@ -337,6 +363,15 @@ fn limits_are_kept() {
         "ulimit -n; ulimit -Hn; ulimit -s",
     );
     assert_eq!(out, "40\n50\n2048\n");
+    // What the emulator opens for itself is not limited.
+    assert_eq!(w.says(&["--rlimit", "nofile=3"], "ulimit -n"), "3\n");
+    let output = w.run(&["--rlimit", "nofile=100000000000"], &["/bin/true"]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{errors}");
+    assert!(
+        errors.starts_with("emu: --rlimit nofile: ") && errors.contains("the caller's hard limit is lower"),
+        "{errors}"
+    );
     // Its root is none: it raises nothing.
     let output = w.shell(&["--uid", "0", "--rlimit", "data=10M"], "ulimit -d unlimited");
     assert!(!output.status.success());
@@ -550,6 +585,21 @@ fn descriptors_from_outside() {
     let output = command.output().expect("emu starts");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(std::fs::read_to_string(&file).expect("read"), "one\ntwo\n");
+    // Where the kernel has Landlock, a file that was given for reading is not opened again for writing.
+    let mut command = w.emu();
+    command.arg("--root").arg(w.dir.join("root"));
+    let script = "cat /dev/stdin; (echo three >>/proc/self/fd/0) 2>/dev/null || echo refused";
+    command
+        .args(["/bin/sh", "-c", script])
+        .stdin(std::fs::File::open(&file).expect("the file"));
+    let output = command.output().expect("emu starts");
+    let out = text(&output.stdout);
+    // SAFETY: with this flag landlock_create_ruleset only says its version.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0usize, 0usize, 1u32) };
+    match version > 0 {
+        true => assert_eq!(out, "one\ntwo\nrefused\n"),
+        false => assert!(out.starts_with("one\ntwo\n"), "{out}"),
+    }
     let mut command = w.emu();
     command
         .arg("--root")

@@ -132,6 +132,113 @@ fn hogs_are_held() {
     });
 }
 
+/// The caller has files, directories, sockets and pipes open at many numbers: a guest has none of them.
+#[test]
+fn the_callers_descriptors() {
+    let Some(w) = world("descriptors") else { return };
+    compile(&w, "descriptors");
+    w.open_to_all();
+    let outside = w.file("outside", "secret\n", 0o644);
+    let directory = File::open("/").expect("a directory");
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(&outside)
+        .expect("a file");
+    let (socket, _peer) = std::os::unix::net::UnixStream::pair().expect("sockets");
+    let (pipe, _other) = std::io::pipe().expect("a pipe");
+    // SAFETY: duplicates of open descriptors, above the numbers that are put in place below; they live to the test's end.
+    let sources = [
+        directory.as_raw_fd(),
+        file.as_raw_fd(),
+        socket.as_raw_fd(),
+        pipe.as_raw_fd(),
+    ]
+    .map(|fd| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 400) });
+    assert!(sources.iter().all(|&fd| (400..800).contains(&fd)));
+    // Of each kind, low, among the emulator's own, and the last.
+    let given: Vec<(i32, i32)> = [
+        10, 11, 12, 13, 64, 100, 255, 256, 899, 900, 901, 902, 903, 910, 1000, 1023,
+    ]
+    .into_iter()
+    .zip(sources.into_iter().cycle())
+    .collect();
+    let run = |mut command: Command, options: &[&str], preserved: i32| {
+        command
+            .env_clear()
+            .args(options)
+            .arg("--root")
+            .arg(w.dir.join("root"));
+        command.args(["/bin/descriptors", &preserved.to_string(), &outside]);
+        let given = given.clone();
+        // SAFETY: dup2 and fcntl are async-signal-safe; the numbers are the new process's own. One that the limit forbids stays closed.
+        unsafe {
+            command.pre_exec(move || {
+                for &(to, from) in &given {
+                    libc::dup2(from, to);
+                }
+                for to in 3..3 + preserved {
+                    libc::dup2(sources[1], to);
+                    libc::fcntl(to, libc::F_SETFD, 0);
+                }
+                Ok(())
+            });
+        }
+        let output = command.stdin(Stdio::null()).output().expect("emu starts");
+        let out = text(&output.stdout);
+        assert!(
+            attempts(&out, &text(&output.stderr)).len() > 1,
+            "{options:?}: {out}"
+        );
+    };
+    let own = || unprivileged(w.dir.join("emu"));
+    run(own(), &[], 0);
+    run(own(), &["--init"], 0);
+    let log = w.path("log");
+    run(own(), &["-d", "policy", "-D", &log], 0);
+    run(own(), &["--preserve-fds", "2"], 2);
+    run(own(), &["--memory", "64M", "--pids", "20"], 0);
+    if is_root() {
+        // With control groups, whose files are open at the start.
+        let options = ["--best-effort", "--memory", "64M", "--pids", "20", "--cpus", "1"];
+        run(Command::new(w.dir.join("emu")), &options, 0);
+    }
+    // A directory leads out wherever it is.
+    let mut command = w.emu();
+    command.arg("--root").arg(w.dir.join("root")).arg("/bin/true");
+    let output = command.stdin(directory).output().expect("emu starts");
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{errors}");
+    assert!(
+        errors.starts_with("emu: standard input: Is a directory; ") && errors.lines().count() == 1,
+        "{errors}"
+    );
+}
+
+/// Whatever the first process does, it is gone when the process outside is.
+#[test]
+fn nothing_outlives_the_process_outside() {
+    let Some(w) = world("orphan") else { return };
+    compile(&w, "orphan");
+    w.open_to_all();
+    for way in ["none", "signal", "thread"] {
+        let mut command = w.emu();
+        command.arg("--root").arg(w.dir.join("root"));
+        command.args(["/bin/orphan", way]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("emu starts");
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        assert_eq!(line, "here\n", "{way}");
+        child.kill().expect("killed");
+        let start = Instant::now();
+        // The guest has the other end.
+        assert_eq!(out.read_line(&mut line).expect("the end"), 0, "{way}");
+        assert!(start.elapsed() < Duration::from_secs(50), "{way}");
+        child.wait().expect("it has ended");
+    }
+}
+
 /// Executable memory, seen from outside: the translator's alone, and never writable; the guards are where they were.
 #[test]
 fn no_guest_page_is_executable() {

@@ -88,6 +88,9 @@ pub struct ConfinementOptions {
     /// Let x86-64 programs of the root run, natively, in the same confinement
     #[arg(long)]
     allow_native: bool,
+    /// Leave the caller's descriptors 3 to N + 2 open besides the standard ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    preserve_fds: Option<u16>,
     /// Go on without limits that cannot be enforced here
     #[arg(long)]
     best_effort: bool,
@@ -142,6 +145,7 @@ impl ConfinementOptions {
         policy.new_session |= self.new_session;
         policy.init |= self.init;
         policy.allow_native |= self.allow_native;
+        policy.preserve_fds = self.preserve_fds.unwrap_or(policy.preserve_fds);
         policy.best_effort |= self.best_effort;
         policy.check().map_err(usage)?;
         Ok(Some(policy))
@@ -172,6 +176,7 @@ impl ConfinementOptions {
             "init",
             "allow_native",
             "best_effort",
+            "preserve_fds",
         ]
         .into_iter()
         .find(|id| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine))
@@ -182,6 +187,7 @@ impl ConfinementOptions {
             "new_session" => "new-session",
             "allow_native" => "allow-native",
             "best_effort" => "best-effort",
+            "preserve_fds" => "preserve-fds",
             other => other,
         })
     }

@@ -4,7 +4,7 @@
 //! which rights each kernel's version of Landlock has, and asks for no others.
 
 use landlock::{
-    ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use std::os::fd::BorrowedFd;
 const NEWEST: ABI = ABI::V6;
 
 /// Restricts the calling process and its children for good. `programs` are descriptors of files outside of the root that
-/// must stay executable, `files` such as stay readable and writable by the names in /proc. Returns whether any of it holds.
+/// must stay executable, `files` such as can be opened again by their names in /proc, for what they are open for. Returns whether any of it holds.
 ///
 /// # Errors
 /// One line, where the kernel has Landlock but refuses.
@@ -31,13 +31,12 @@ pub fn restrict(programs: &[i32], files: &[i32]) -> Result<bool, String> {
         .map_err(text)?
         .add_rule(PathBeneath::new(root, all))
         .map_err(text)?;
-    let open = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
     let outside = programs
         .iter()
         .map(|&fd| (fd, AccessFs::ReadFile | AccessFs::Execute))
-        .chain(files.iter().map(|&fd| (fd, open)));
+        .chain(files.iter().map(|&fd| (fd, as_open(fd))));
     for (fd, access) in outside {
-        if !names_a_file(fd) {
+        if !names_a_file(fd) || access.is_empty() {
             continue;
         }
         // SAFETY: the descriptor was found open just now, and this is the only thread.
@@ -46,6 +45,18 @@ pub fn restrict(programs: &[i32], files: &[i32]) -> Result<bool, String> {
     }
     let status = rules.restrict_self().map_err(text)?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// What a descriptor is open for: a file that is given for reading is not to be opened again for writing, by its name in /proc.
+fn as_open(fd: i32) -> BitFlags<AccessFs> {
+    let write = AccessFs::WriteFile | AccessFs::Truncate;
+    // SAFETY: no pointers; a number that is no descriptor is an error, whose bits don't matter.
+    match unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE {
+        libc::O_RDONLY => AccessFs::ReadFile | AccessFs::IoctlDev,
+        libc::O_WRONLY => write | AccessFs::IoctlDev,
+        libc::O_RDWR => write | AccessFs::ReadFile | AccessFs::IoctlDev,
+        _ => BitFlags::EMPTY,
+    }
 }
 
 /// Whether an open descriptor is a file or device with a name: pipes, sockets and memory files are never restricted.

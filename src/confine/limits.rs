@@ -392,7 +392,15 @@ pub fn set_rlimits(policy: &Policy, limits: &Limits) -> Result<(), ConfineError>
         if [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_STACK].contains(&limit.resource) {
             continue;
         }
-        if let Err(error) = set(limit.resource, limit.soft, limit.hard)
+        let wanted = match limit.resource {
+            // The guest's, who gets it when it starts: until then there is more to be opened.
+            libc::RLIMIT_NOFILE => hard_limit(limit.resource).and_then(|most| match limit.hard <= most {
+                true => Ok(()),
+                false => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            }),
+            resource => set(resource, limit.soft, limit.hard).map(|_| ()),
+        };
+        if let Err(error) = wanted
             && !policy.best_effort
         {
             return Err(ConfineError::Setup(Problem::new(
@@ -403,6 +411,27 @@ pub fn set_rlimits(policy: &Policy, limits: &Limits) -> Result<(), ConfineError>
         }
     }
     Ok(())
+}
+
+fn hard_limit(resource: u32) -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for the write.
+    super::sys::check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
+    Ok(limit.rlim_max)
+}
+
+/// `--rlimit nofile`, after everything that the emulator opens for itself. One that [`set_rlimits`] has let pass as best effort may
+/// fail.
+pub fn limit_descriptors(soft: u64, hard: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` lives over the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
 }
 
 #[cfg(test)]

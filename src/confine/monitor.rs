@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use super::profile::Policy;
+use super::sys::{close_all_but, prctl};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -43,19 +44,8 @@ pub fn set_mask(mask: &libc::sigset_t) {
 }
 
 /// Lets go of what the guest has as well: where its pipes end is the guest's business.
-fn close_descriptors(keep: &[i32]) {
-    let mut kept: Vec<u32> = keep.iter().map(|&fd| fd as u32).collect();
-    kept.push(libc::STDERR_FILENO as u32);
-    kept.sort_unstable();
-    let mut first = 0;
-    for fd in kept.into_iter().chain([u32::MAX]) {
-        if fd > first {
-            let last = fd - u32::from(fd != u32::MAX);
-            // SAFETY: nothing of this process uses its descriptors but for those kept.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
-        first = fd.saturating_add(1);
-    }
+fn close_descriptors(keep: impl IntoIterator<Item = i32>) {
+    close_all_but(keep.into_iter().chain([libc::STDERR_FILENO]));
 }
 
 /// Watches over process `pid` to its end.
@@ -66,7 +56,7 @@ pub fn run(pid: i32, policy: &Policy, limits: Limits) -> ! {
     }
     // SAFETY: a disposition that needs no handler: the child must stay to be waited for.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-    close_descriptors(&limits.descriptors().collect::<Vec<_>>());
+    close_descriptors(limits.descriptors());
     let deadline = policy
         .timeout
         .map(|seconds| (seconds, Instant::now() + Duration::from_secs_f64(seconds)));
@@ -231,7 +221,9 @@ fn die(signo: i32) -> ! {
 /// gets are the child's.
 pub fn reap(child: i32) -> ! {
     super::mm_map::rename(c"init");
-    close_descriptors(&[]);
+    // It has no filter: nobody gets at its memory. A kernel that refuses leaves what the guest's own filter refuses.
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    close_descriptors([]);
     let set = watched();
     loop {
         loop {

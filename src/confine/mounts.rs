@@ -6,33 +6,32 @@
 use super::profile::{Mount, Policy};
 use super::sys::{self, attr};
 use super::{ConfineError, setup};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Devices that a guest gets from the host.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+const DEVICES: [&CStr; 6] = [c"null", c"zero", c"full", c"random", c"urandom", c"tty"];
 
 /// Room in /dev, of which /dev/shm is a part, in bytes.
 const DEV_SIZE: u64 = 64 << 20;
 
 /// Parts of /proc that say or change something about the host: read-only here.
-const PROC_READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
-/// Parts of /proc that show an empty file or directory here.
-const PROC_HIDDEN: [&str; 9] = [
-    "acpi",
-    "asound",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
+const PROC_READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
+/// Parts of /proc that are read as empty here.
+const PROC_HIDDEN: [&CStr; 9] = [
+    c"acpi",
+    c"asound",
+    c"kcore",
+    c"keys",
+    c"latency_stats",
+    c"sched_debug",
+    c"scsi",
+    c"timer_list",
+    c"timer_stats",
 ];
 
 /// A detached mount and what it is for.
@@ -46,8 +45,9 @@ struct Prepared {
 /// What is left to do once it is attached.
 enum Then {
     Nothing,
-    FillDev(Vec<(&'static str, OwnedFd)>, OwnedFd),
-    CoverProc,
+    FillDev(Vec<(&'static CStr, OwnedFd)>, OwnedFd),
+    /// With the null device.
+    CoverProc(OwnedFd),
 }
 
 /// Where the calling process may go back to, after the root has changed.
@@ -137,7 +137,12 @@ fn prepare_one(mount: &Mount, policy: &Policy) -> Result<Prepared, ConfineError>
                 }
                 problem
             })?;
-            (tree, Then::CoverProc)
+            let null = host_tree(
+                Path::new("/dev/null"),
+                attr::RDONLY | attr::NOSUID | attr::NOEXEC,
+                "--proc",
+            )?;
+            (tree, Then::CoverProc(null))
         }
         Mount::Dev(to) => {
             let fail = |e| setup(&format!("--dev {}", to.display()), &e);
@@ -152,7 +157,8 @@ fn prepare_one(mount: &Mount, policy: &Policy) -> Result<Prepared, ConfineError>
             let pts = sys::new_mount(c"devpts", &options, attr::NOSUID | attr::NOEXEC).map_err(fail)?;
             let mut nodes = Vec::new();
             for name in DEVICES {
-                let node = sys::clone_tree(&Path::new("/dev").join(name)).map_err(fail)?;
+                let path = Path::new("/dev").join(OsStr::from_bytes(name.to_bytes()));
+                let node = sys::clone_tree(&path).map_err(fail)?;
                 nodes.push((name, node));
             }
             (tree, Then::FillDev(nodes, pts))
@@ -227,6 +233,7 @@ impl Root {
             make_place(&mount.target, mount.is_dir).map_err(|error| {
                 let mut problem = setup(&format!("{} in the guest's root", mount.target.display()), &error);
                 problem.advise(match error.raw_os_error() {
+                    Some(libc::EEXIST) => "it is a link that leads to nothing in the root",
                     Some(libc::EISDIR) => "a file goes over a file: name it there too",
                     Some(libc::ENOTDIR) => "a directory goes over a directory",
                     _ => "make it beforehand, or leave the root as it is with --overlay DIR /",
@@ -242,14 +249,15 @@ impl Root {
 
 fn put(mount: &Prepared) -> io::Result<()> {
     sys::attach(mount.tree.as_fd(), &mount.target)?;
+    // By its descriptor: whatever names lead to, this is what the guest finds.
     match &mount.then {
         Then::Nothing => Ok(()),
-        Then::FillDev(nodes, pts) => fill_dev(&mount.target, nodes, pts),
-        Then::CoverProc => cover_proc(&mount.target),
+        Then::FillDev(nodes, pts) => fill_dev(mount.tree.as_fd(), nodes, pts),
+        Then::CoverProc(null) => cover_proc(mount.tree.as_fd(), null),
     }
 }
 
-/// Something to mount on, as far as it is not there: what is there must be of the mount's kind.
+/// Something to mount on, as far as it is not there: what is there, or where a link leads in the root, must be of the mount's kind.
 fn make_place(target: &Path, dir: bool) -> io::Result<()> {
     if let Ok(meta) = fs::metadata(target) {
         return match (dir, meta.is_dir()) {
@@ -267,60 +275,58 @@ fn make_place(target: &Path, dir: bool) -> io::Result<()> {
     fs::File::create(target).map(|_| ())
 }
 
-fn fill_dev(dev: &Path, nodes: &[(&'static str, OwnedFd)], pts: &OwnedFd) -> io::Result<()> {
+fn fill_dev(dev: BorrowedFd<'_>, nodes: &[(&'static CStr, OwnedFd)], pts: &OwnedFd) -> io::Result<()> {
     for (name, node) in nodes {
-        let place = dev.join(name);
-        fs::File::create(&place)?;
-        sys::attach(node.as_fd(), &place)?;
+        sys::make_file_in(dev, name)?;
+        sys::attach_in(node.as_fd(), dev, name)?;
     }
-    for (name, mode) in [("pts", 0o755), ("shm", 0o1777)] {
-        let dir = dev.join(name);
-        fs::create_dir(&dir)?;
-        fs::set_permissions(&dir, fs::Permissions::from_mode(mode))?;
-    }
-    sys::attach(pts.as_fd(), &dev.join("pts"))?;
-    symlink("pts/ptmx", dev.join("ptmx"))?;
-    symlink("/proc/self/fd", dev.join("fd"))?;
-    for (fd, name) in ["stdin", "stdout", "stderr"].into_iter().enumerate() {
-        symlink(format!("/proc/self/fd/{fd}"), dev.join(name))?;
-    }
-    Ok(())
+    sys::make_dir_in(dev, c"pts", 0o755)?;
+    sys::make_dir_in(dev, c"shm", 0o1777)?;
+    sys::attach_in(pts.as_fd(), dev, c"pts")?;
+    sys::make_link_in(dev, c"ptmx", c"pts/ptmx")?;
+    sys::make_link_in(dev, c"fd", c"/proc/self/fd")?;
+    sys::make_link_in(dev, c"stdin", c"/proc/self/fd/0")?;
+    sys::make_link_in(dev, c"stdout", c"/proc/self/fd/1")?;
+    sys::make_link_in(dev, c"stderr", c"/proc/self/fd/2")
 }
 
-fn cover_proc(proc: &Path) -> io::Result<()> {
+fn cover_proc(proc: BorrowedFd<'_>, null: &OwnedFd) -> io::Result<()> {
     for name in PROC_READ_ONLY {
-        let path = proc.join(name);
-        match sys::clone_tree(&path) {
+        match sys::clone_tree_in(proc, name) {
             Ok(tree) => {
                 sys::add_attributes(tree.as_fd(), attr::RDONLY)?;
-                sys::attach(tree.as_fd(), &path)?;
+                sys::attach_in(tree.as_fd(), proc, name)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    let there = |name: &&str| fs::metadata(proc.join(name)).map(|meta| (proc.join(name), meta.is_dir()));
-    let (dirs, files): (Vec<_>, Vec<_>) = PROC_HIDDEN.iter().flat_map(there).partition(|(_, dir)| *dir);
-    let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];
-    let attributes = attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    for (path, _) in dirs {
-        sys::attach(
-            sys::new_mount(c"tmpfs", &options, attributes | attr::RDONLY)?.as_fd(),
-            &path,
-        )?;
-    }
-    // An empty file for all the others. Its file system has a name for a moment: before Linux 6.15 nothing can be cloned from a
-    // detached one.
-    sys::attach(sys::new_mount(c"tmpfs", &options, attributes)?.as_fd(), proc)?;
-    let empty = proc.join("empty");
-    fs::File::create(&empty)?;
-    let covers: io::Result<Vec<_>> = files.iter().map(|_| sys::clone_tree(&empty)).collect();
-    let name = sys::c_path(proc)?;
-    // SAFETY: a C string. The clones hold on to the file.
-    sys::check(unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH) })?;
-    for ((path, _), cover) in files.iter().zip(covers?) {
-        sys::add_attributes(cover.as_fd(), attr::RDONLY)?;
-        sys::attach(cover.as_fd(), path)?;
+    // Files get the null device, as from the container run-times: an empty file of its own would need an unmount, for which the
+    // kernel waits until every processor has noticed (milliseconds on a busy machine).
+    let mut first = None;
+    for name in PROC_HIDDEN {
+        let is_dir = match sys::mode_in(proc, name) {
+            Ok(mode) => mode & libc::S_IFMT == libc::S_IFDIR,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        match (is_dir, first) {
+            (true, _) => {
+                let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];
+                let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+                let empty = sys::new_mount(c"tmpfs", &options, attributes)?;
+                sys::attach_in(empty.as_fd(), proc, name)?;
+            }
+            (false, None) => {
+                sys::attach_in(null.as_fd(), proc, name)?;
+                first = Some(name);
+            }
+            // Before Linux 6.15 only what is attached can be cloned.
+            (false, Some(other)) => {
+                let cover = sys::clone_tree_in(proc, other)?;
+                sys::attach_in(cover.as_fd(), proc, name)?;
+            }
+        }
     }
     Ok(())
 }

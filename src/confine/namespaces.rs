@@ -5,7 +5,7 @@
 
 use super::limits::{self, Limits};
 use super::profile::{Net, Policy};
-use super::sys::{check, prctl};
+use super::sys::{self, check, prctl};
 use super::{ConfineError, Problem, caps, landlock, monitor, mounts, setup};
 use std::fs;
 use std::io;
@@ -31,6 +31,21 @@ pub fn enter(
     emulator: Option<i32>,
     log: Option<i32>,
 ) -> Result<Entered, ConfineError> {
+    let given = 0..3 + i32::from(policy.preserve_fds);
+    if let Some(fd) = given.clone().find(|&fd| sys::is_directory(fd)) {
+        let what = match fd {
+            0 => "standard input".into(),
+            1 => "standard output".into(),
+            2 => "standard error".into(),
+            fd => format!("--preserve-fds: descriptor {fd}"),
+        };
+        let error = io::Error::from_raw_os_error(libc::EISDIR);
+        return Err(ConfineError::Setup(Problem::new(
+            &what,
+            &error,
+            "it would lead out of the guest's root; --bind gives a guest directories",
+        )));
+    }
     // SAFETY: no preconditions.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     if uid == 0 {
@@ -114,6 +129,17 @@ pub fn possible() -> io::Result<()> {
     }
 }
 
+/// In a program that a confined run's first process has executed: it still ends with the process outside. The kernel keeps that over
+/// execve only if the first thread calls it.
+pub fn still_first() {
+    // SAFETY: no preconditions; integers only.
+    unsafe {
+        if libc::getpid() == 1 {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        }
+    }
+}
+
 /// The child's part.
 fn inside(
     policy: &Policy,
@@ -161,6 +187,7 @@ fn inside(
         // SAFETY: no preconditions. The first process of a namespace leads its group already only if it was made to.
         unsafe { libc::setsid() };
     }
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0).map_err(|e| setup("no_new_privs", &e))?;
     if policy.init {
         // SAFETY: one thread, as before.
         let child = check(unsafe { libc::fork() }).map_err(|e| setup("--init", &e))?;
@@ -169,10 +196,12 @@ fn inside(
             monitor::reap(child as i32);
         }
     }
-    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0).map_err(|e| setup("no_new_privs", &e))?;
     caps::keep(&policy.cap_add).map_err(|e| setup("capabilities", &e))?;
+    // What else the caller has open, the guest does not get, as under the container run-times.
+    let given = 0..3 + i32::from(policy.preserve_fds);
+    sys::close_all_but(given.clone().chain(emulator).chain(log));
     let programs: Vec<i32> = emulator.into_iter().collect();
-    let files: Vec<i32> = (0..3).chain(log).collect();
+    let files: Vec<i32> = given.chain(log).collect();
     landlock::restrict(&programs, &files).map_err(ConfineError::Landlock)
 }
 

@@ -103,6 +103,11 @@ pub fn strict(policy: &Policy, limits: &Limits, calls: &[(&str, libc::c_long)], 
     if let Some(seconds) = policy.timeout {
         let _ = writeln!(out, "  timeout: {seconds} s");
     }
+    let descriptors = match policy.preserve_fds {
+        0 => "the standard ones".into(),
+        n => format!("the standard ones, 3 to {}", n + 2),
+    };
+    let _ = writeln!(out, "descriptors: {descriptors}");
     let native = match policy.allow_native {
         true => "x86-64 programs run",
         false => "ARM programs and scripts of theirs only",

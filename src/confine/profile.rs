@@ -136,6 +136,8 @@ pub struct Policy {
     pub init: bool,
     pub allow_native: bool,
     pub best_effort: bool,
+    /// So many of the caller's descriptors, from 3 on, are the guest's besides the standard ones.
+    pub preserve_fds: u16,
 }
 
 impl Policy {
@@ -274,10 +276,12 @@ mod tests {
             rlimit = { nofile = "20:30", core = 0 }
             timeout = 10.0
             init = true
+            preserve-fds = 2
             "#,
         )
         .expect("a good profile");
         assert_eq!((policy.memory, policy.pids), (Some(64 << 20), Some(100)));
+        assert_eq!(policy.preserve_fds, 2);
         assert_eq!(policy.mounts[0], Mount::RoBind("/usr/src".into(), "/src".into()));
         assert_eq!(policy.mounts[1], Mount::Tmpfs("/out".into()));
         assert_eq!(

@@ -14,6 +14,7 @@ const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+const MOVE_MOUNT_T_SYMLINKS: u32 = 0x10;
 
 /// Attributes of a mount (MOUNT_ATTR_*).
 pub mod attr {
@@ -43,12 +44,60 @@ fn owned(fd: io::Result<i64>) -> io::Result<OwnedFd> {
 
 /// A detached copy of the mounts at `path`, those below it included.
 pub fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
-    let path = c_path(path)?;
+    open_tree(libc::AT_FDCWD, &c_path(path)?)
+}
+
+/// The same of `name` in a directory.
+pub fn clone_tree_in(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    open_tree(dir.as_raw_fd(), name)
+}
+
+fn open_tree(dir: i32, path: &CStr) -> io::Result<OwnedFd> {
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_RECURSIVE as u32;
     // SAFETY: a C string that lives over the call.
     owned(check(unsafe {
-        libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags)
+        libc::syscall(libc::SYS_open_tree, dir, path.as_ptr(), flags)
     }))
+}
+
+/// The mode of `name` in a directory, links not followed.
+pub fn mode_in(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<u32> {
+    // SAFETY: stat is plain integers, valid for the write; a C string.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        check(libc::fstatat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            &raw mut stat,
+            libc::AT_SYMLINK_NOFOLLOW,
+        ))?;
+        Ok(stat.st_mode)
+    }
+}
+
+/// Makes an empty file in a directory.
+pub fn make_file_in(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: a C string; the descriptor is closed at once.
+    let file = unsafe { libc::openat(dir.as_raw_fd(), name.as_ptr(), flags, 0o666) };
+    owned(check(file)).map(drop)
+}
+
+/// Makes a directory of this very mode in a directory.
+pub fn make_dir_in(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> io::Result<()> {
+    // SAFETY: C strings.
+    unsafe {
+        check(libc::mkdirat(dir.as_raw_fd(), name.as_ptr(), mode))?;
+        check(libc::fchmodat(dir.as_raw_fd(), name.as_ptr(), mode, 0))?;
+    }
+    Ok(())
+}
+
+/// Makes a link in a directory.
+pub fn make_link_in(dir: BorrowedFd<'_>, name: &CStr, target: &CStr) -> io::Result<()> {
+    // SAFETY: C strings.
+    check(unsafe { libc::symlinkat(target.as_ptr(), dir.as_raw_fd(), name.as_ptr()) })?;
+    Ok(())
 }
 
 /// A detached new mount of file system `kind`. An option without a value is a flag.
@@ -112,18 +161,26 @@ pub fn add_attributes(mount: BorrowedFd<'_>, attributes: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Puts a detached mount at `path`.
+/// Puts a detached mount at `path`, or where that leads if it is a link.
 pub fn attach(mount: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
-    let path = c_path(path)?;
+    move_mount(mount, libc::AT_FDCWD, &c_path(path)?, MOVE_MOUNT_T_SYMLINKS)
+}
+
+/// Puts a detached mount over `name` in a directory, which is no link.
+pub fn attach_in(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    move_mount(mount, dir.as_raw_fd(), name, 0)
+}
+
+fn move_mount(mount: BorrowedFd<'_>, dir: i32, path: &CStr, flags: u32) -> io::Result<()> {
     // SAFETY: C strings that live over the call.
     check(unsafe {
         libc::syscall(
             libc::SYS_move_mount,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_FDCWD,
+            dir,
             path.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
+            MOVE_MOUNT_F_EMPTY_PATH | flags,
         )
     })?;
     Ok(())
@@ -158,6 +215,30 @@ pub fn make_mounts_private() -> io::Result<()> {
         )
     })?;
     Ok(())
+}
+
+/// Closes every descriptor that is not in `kept`.
+pub fn close_all_but(kept: impl IntoIterator<Item = i32>) {
+    let mut kept: Vec<u32> = kept.into_iter().filter_map(|fd| u32::try_from(fd).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if fd > first {
+            let last = fd - u32::from(fd != u32::MAX);
+            // SAFETY: the callers own no descriptor but those kept any more.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+        first = first.max(fd.saturating_add(1));
+    }
+}
+
+/// Whether a descriptor is open, and of a directory.
+pub fn is_directory(fd: i32) -> bool {
+    // SAFETY: stat is plain integers, valid for the write; a number that is no descriptor is an error.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        libc::fstat(fd, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFDIR
+    }
 }
 
 /// prctl with numbers only.
