@@ -1,5 +1,7 @@
 //! prctl(2): the operations that mean the same for the guest, by what their arguments are.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::exec::leave_family;
@@ -77,6 +79,29 @@ fn form(operation: u32) -> Form {
     }
 }
 
+/// PR_SET_PDEATHSIG as a confined run's first process has it.
+static PDEATHSIG: AtomicU32 = AtomicU32::new(0);
+
+/// The first process of a confined run ends with the one outside that waits for it, and cannot ask for anything else: the signal
+/// that it sets is only noted.
+fn first_process_pdeathsig(ctx: &SyscallContext<'_>, a: &[u32; 6]) -> Option<SysResult> {
+    /// valid_signal(): up to the last real-time signal.
+    const MOST: u32 = 64;
+    // SAFETY: no preconditions.
+    if ctx.process.settings.strict.is_none() || unsafe { libc::getpid() } != 1 {
+        return None;
+    }
+    match a[0] as i32 {
+        libc::PR_SET_PDEATHSIG if a[1] > MOST => Some(Err(Errno::EINVAL)),
+        libc::PR_SET_PDEATHSIG => {
+            PDEATHSIG.store(a[1], Ordering::Relaxed);
+            Some(Ok(0))
+        }
+        libc::PR_GET_PDEATHSIG => Some(guest::put(a[1], &PDEATHSIG.load(Ordering::Relaxed)).map(|()| 0)),
+        _ => None,
+    }
+}
+
 pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     let mut args = [
         u64::from(a[0]),
@@ -85,6 +110,9 @@ pub fn prctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         a[3].into(),
         a[4].into(),
     ];
+    if let Some(result) = first_process_pdeathsig(ctx, a) {
+        return result;
+    }
     if GIVES_UP_RIGHTS.contains(&(a[0] as i32)) {
         leave_family(ctx.process);
     }
