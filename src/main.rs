@@ -3,7 +3,7 @@
 use emu::cache::arena::Place;
 use emu::cli::confine::Inherited;
 use emu::cli::entry::{Entry, is_qemu_name};
-use emu::cli::{self, Config, EnvEdit, Found, Stop, qemu};
+use emu::cli::{self, Config, EnvEdit, Found, Handover, Stop, qemu};
 use emu::confine::limits::Limits;
 use emu::confine::profile::{Mount, Policy};
 use emu::confine::strict::ExecutableRange;
@@ -117,7 +117,33 @@ fn enter(config: &mut Config, mut policy: Policy) -> Option<u64> {
         .iter()
         .map(|l| (l.resource, l.soft, l.hard))
         .collect();
+    if entered.execute_again {
+        execute_again(config, entered.data_limit);
+    }
     entered.data_limit
+}
+
+/// Replaces this process by the emulator as nobody can change it (see `confine::own_program`), which then goes on from here.
+fn execute_again(config: &Config, data_limit: Option<u64>) -> ! {
+    let data = data_limit.map(|bytes| (libc::RLIMIT_DATA, bytes, bytes));
+    let given: Vec<_> = config.kept.iter().copied().chain(data).collect();
+    // SAFETY: this value only asks.
+    let personality = u32::try_from(unsafe { libc::personality(0xffff_ffff) }).ok();
+    let command = config.reexec_args(
+        &Handover {
+            program: -1,
+            name: &config.program,
+            argv: &config.argv(),
+            personality: personality.filter(|&p| p != 0),
+            seccomp: None,
+            log: log::private_fd(),
+            strict: config.strict.as_ref(),
+            family: None,
+        },
+        &linux::proc_limits::limits_to_be(&given),
+    );
+    let error = linux::exec::replace_process(command, environment(config));
+    fail(&format!("cannot execute emu again: {error}"), cli::EXIT_USAGE)
 }
 
 /// `--confine`: the program is found here and put into the empty root under its own name, with -L's directory.
@@ -376,7 +402,7 @@ fn run(
         filename: program.path.into_os_string().into_vec(),
         ..Image::new(&start.process, program.argv, env)
     };
-    let kept = std::mem::take(&mut config.kept);
+    let descriptors = descriptor_limit(&config);
     let settings: &'static Settings = Box::leak(Box::new(Settings {
         sysroot: config.sysroot.clone(),
         model,
@@ -391,7 +417,9 @@ fn run(
     }));
     let process = Process::new(settings, image, start.process.sigpage);
     linux::path::open_sysroot(process);
-    limit_descriptors(&kept);
+    if let Some((soft, hard)) = descriptors {
+        confine::limits::limit_descriptors(soft, hard);
+    }
     linux::run(process, machine, seccomp, personality)
 }
 
@@ -559,7 +587,9 @@ fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u
     {
         fail(&error.to_string(), cli::EXIT_CANNOT_RUN);
     }
-    limit_descriptors(&config.kept);
+    if let Some((soft, hard)) = descriptor_limit(config) {
+        confine::limits::limit_descriptors(soft, hard);
+    }
     let mut command = std::process::Command::new(host);
     if config.clear_env {
         command.env_clear();
@@ -578,11 +608,11 @@ fn execute_natively(config: &Config, host: &Path, argv: &[Vec<u8>], env: &[Vec<u
     fail(&format!("{}: {error}", host.display()), cli::EXIT_CANNOT_RUN)
 }
 
-/// `--rlimit nofile`, of a confined run's limits.
-fn limit_descriptors(limits: &[(u32, u64, u64)]) {
-    for &(_, soft, hard) in limits.iter().filter(|l| l.0 == libc::RLIMIT_NOFILE) {
-        confine::limits::limit_descriptors(soft, hard);
-    }
+/// `--rlimit nofile` of a confined run: soft and hard.
+fn descriptor_limit(config: &Config) -> Option<(u64, u64)> {
+    let mut given = config.kept.iter().rev();
+    let here = given.find(|l| l.0 == libc::RLIMIT_NOFILE).map(|l| (l.1, l.2));
+    here.or_else(|| linux::proc_limits::descriptors_to_be(&config.limits))
 }
 
 /// One line on standard error, then the exit status.

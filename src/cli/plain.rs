@@ -1,6 +1,7 @@
 //! Command lines of the plainest kind, without clap: it takes a tenth of a millisecond and more, and each program that a
 //! guest executes is started by one.
 
+use super::confine::Inherited;
 use super::{Config, two_descriptors};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,11 +46,17 @@ pub(super) fn read(args: &[OsString]) -> Option<Config> {
                 config.limits = list.split(',').map(|n| n.parse().ok()).collect::<Option<_>>()?;
             }
             "--reexec-personality" => config.personality = Some(plain(words.next())?.parse().ok()?),
+            "--reexec-strict" => config.strict = Some(Inherited::parse(&plain(words.next())?).ok()?),
+            "--reexec-log" => config.log_fd = Some(plain(words.next())?.parse().ok()?),
             "--reexec-family" => config.family = Some(two_descriptors(&plain(words.next())?).ok()?),
             _ => return None,
         }
     };
-    let handed_over = config.family.is_some() || config.personality.is_some() || !config.limits.is_empty();
+    let handed_over = config.family.is_some()
+        || config.personality.is_some()
+        || config.strict.is_some()
+        || config.log_fd.is_some()
+        || !config.limits.is_empty();
     if program.is_empty() || config.reexec.is_none() && handed_over {
         return None;
     }

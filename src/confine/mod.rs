@@ -14,6 +14,7 @@ pub mod mm_map;
 mod monitor;
 mod mounts;
 pub mod namespaces;
+pub mod own_program;
 pub mod policy;
 pub mod print;
 pub mod profile;

@@ -6,7 +6,7 @@
 use super::limits::{self, Limits};
 use super::profile::{Net, Policy};
 use super::sys::{self, check, prctl};
-use super::{ConfineError, Problem, caps, landlock, monitor, mounts, setup};
+use super::{ConfineError, Problem, caps, landlock, monitor, mounts, own_program, setup};
 use std::fs;
 use std::io;
 
@@ -15,6 +15,9 @@ use std::io;
 pub struct Entered {
     /// The kernel has Landlock and it is in force.
     pub landlock: bool,
+    /// The caller could change the emulator's program: the descriptor is one now by which nobody can, and the process is to
+    /// be replaced by what is there, so that /proc/self/exe is that too.
+    pub execute_again: bool,
     /// RLIMIT_DATA that the guest is to have, in bytes.
     pub data_limit: Option<u64>,
 }
@@ -48,6 +51,7 @@ pub fn enter(
     }
     // SAFETY: no preconditions.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let changeable = emulator.filter(|&fd| own_program::is_changeable(fd));
     if uid == 0 {
         // Groups give rights, and cannot be given up later.
         // SAFETY: an empty list.
@@ -91,10 +95,10 @@ pub fn enter(
     let data_limit = limits.data;
     // The groups are the other process's to remove.
     let limits = std::mem::ManuallyDrop::new(limits);
-    inside(policy, &limits, ready, emulator, log).map(|landlock| {
-        monitor::set_mask(&mask);
-        Entered { landlock, data_limit }
-    })
+    let mut entered = inside(policy, &limits, ready, (emulator, changeable), log)?;
+    entered.data_limit = data_limit;
+    monitor::set_mask(&mask);
+    Ok(entered)
 }
 
 /// Whether this user may have namespaces; tried in a process of its own.
@@ -140,14 +144,14 @@ pub fn still_first() {
     }
 }
 
-/// The child's part.
+/// The child's part. The emulator's descriptor is given twice where the caller could change its file.
 fn inside(
     policy: &Policy,
     limits: &Limits,
     mut ready: fs::File,
-    emulator: Option<i32>,
+    (emulator, changeable): (Option<i32>, Option<i32>),
     log: Option<i32>,
-) -> Result<bool, ConfineError> {
+) -> Result<Entered, ConfineError> {
     // The guest has no life without the process that waits for it.
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0).map_err(|e| setup("the parent's end", &e))?;
     if io::Read::read(&mut ready, &mut [0]).unwrap_or(0) != 1 {
@@ -176,6 +180,11 @@ fn inside(
             .map_err(|e| setup(&format!("--hostname {name}"), &e))?;
     }
     let root = mounts::prepare(policy)?;
+    // Judged by what the caller is on the host.
+    let execute_again = changeable.is_some();
+    if let Some(fd) = changeable {
+        own_program::replace(fd).map_err(|e| setup("the emulator's own program", &e))?;
+    }
     if !policy.cap_add.contains(&caps::SYS_ADMIN) {
         // In a user namespace below it a guest would have all capabilities again. Where there is no such setting,
         // there are no user namespaces.
@@ -201,8 +210,12 @@ fn inside(
     let given = 0..3 + i32::from(policy.preserve_fds);
     sys::close_all_but(given.clone().chain(emulator).chain(log));
     let programs: Vec<i32> = emulator.into_iter().collect();
-    let files: Vec<i32> = given.chain(log).collect();
-    landlock::restrict(&programs, &files).map_err(ConfineError::Landlock)
+    let files: Vec<i32> = given.collect();
+    Ok(Entered {
+        landlock: landlock::restrict(&programs, &files).map_err(ConfineError::Landlock)?,
+        execute_again,
+        data_limit: None,
+    })
 }
 
 /// One id of the guest's for one of the caller's: more would need privileges.

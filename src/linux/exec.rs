@@ -15,9 +15,9 @@ use super::errno::{ERESTARTSYS, Errno, SysResult};
 use super::path::{in_proc, translate_bytes};
 use super::process::Process;
 use super::signal::set::SigSet;
-use super::signal::{deliver, host};
+use super::signal::{deliver, host, inherit};
 use super::task::PER_LINUX_32BIT;
-use super::{guest, own_fds, raw, seccomp};
+use super::{guest, own_fds, raw, seccomp, std_fds};
 use crate::cli::Handover;
 use crate::diag::log::{self, Items, enabled};
 use crate::diag::own_fd;
@@ -76,6 +76,38 @@ fn descriptor_we_run_from(reexecuted: bool) -> Option<i32> {
     let ours = (reexecuted || fd >= own_fd::LOWEST)
         && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     ours.then_some(fd)
+}
+
+/// Replaces this process, in which no guest has run, by what the emulator's descriptor leads to now, with this command line.
+///
+/// # Errors
+/// execveat's: otherwise it does not return.
+pub fn replace_process(command: Vec<OsString>, environment: Vec<Vec<u8>>) -> std::io::Error {
+    inherit::undo_runtime();
+    std_fds::restore();
+    let emulator = SELF_FD.load(Ordering::Relaxed);
+    for fd in log::private_fd().into_iter().chain([emulator]) {
+        set_inheritable(fd, true);
+    }
+    let mut plan = Plan::default();
+    let strings = command.into_iter().map(OsStringExt::into_vec).collect();
+    if plan.set_strings(strings, environment).is_err() {
+        return std::io::ErrorKind::InvalidInput.into();
+    }
+    // SAFETY: the strings and pointers are the plan's, which lives over the call; after it there is nothing of this process.
+    unsafe {
+        let argv = plan.argv.as_ptr();
+        let envp = plan.argv[plan.argc + 1..].as_ptr();
+        libc::syscall(
+            libc::SYS_execveat,
+            emulator,
+            c"".as_ptr(),
+            argv,
+            envp,
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    std::io::Error::last_os_error()
 }
 
 /// The descriptor that a guest must neither see nor close.

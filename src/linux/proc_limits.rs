@@ -56,6 +56,26 @@ pub fn kept_limits() -> [u64; 6] {
     out
 }
 
+/// The same for a process that is still to be: the host's, but for those given as resource, soft and hard. A limit on descriptors
+/// among these comes last; it is for whoever starts the guest to set.
+pub fn limits_to_be(given: &[(u32, u64, u64)]) -> Vec<u64> {
+    let find = |resource: u32| given.iter().rev().find(|l| l.0 == resource).map(|l| [l.1, l.2]);
+    let of = |resource: u32| {
+        let host = || host_limit(0, resource, None).map_or([u64::MAX; 2], |l| [l.cur, l.max]);
+        find(resource).unwrap_or_else(host)
+    };
+    let kept = KEPT.into_iter().map(of);
+    kept.chain(find(libc::RLIMIT_NOFILE)).flatten().collect()
+}
+
+/// What [`limits_to_be`] says about descriptors.
+pub fn descriptors_to_be(limits: &[u64]) -> Option<(u64, u64)> {
+    limits
+        .get(2 * KEPT.len())
+        .copied()
+        .zip(limits.get(2 * KEPT.len() + 1).copied())
+}
+
 /// Takes over the limits that the program before execve had ([`kept_limits`]); fewer than six leave the rest alone.
 pub fn adopt_limits(limits: &[u64]) {
     for (pair, resource) in limits.chunks_exact(2).zip(KEPT) {
