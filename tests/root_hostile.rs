@@ -197,6 +197,9 @@ fn the_callers_descriptors() {
     let log = w.path("log");
     run(own(), &["-d", "policy", "-D", &log], 0);
     run(own(), &["--preserve-fds", "2"], 2);
+    // One that is not the first process, whose descriptors have names in /proc.
+    let output = w.shell(&[], &format!("/bin/descriptors 0 {outside}; true"));
+    assert_eq!(attempts(&text(&output.stdout), &text(&output.stderr)).len(), 2);
     run(own(), &["--memory", "64M", "--pids", "20"], 0);
     if is_root() {
         // With control groups, whose files are open at the start.

@@ -33,9 +33,10 @@ pub fn is_hidden_path(process: &Process, path: &[u8]) -> bool {
         .strip_prefix(b"/dev/fd/")
         .or_else(|| proc::is_own(path)?.strip_prefix(b"fd/"))
         .or_else(|| proc::is_own(path)?.strip_prefix(b"fdinfo/"));
-    number
-        .and_then(|n| std::str::from_utf8(n).ok()?.parse().ok())
-        .is_some_and(|fd| is_hidden(process, fd))
+    match number {
+        Some(n) => std::str::from_utf8(n).is_ok_and(|n| n.parse().is_ok_and(|fd| is_hidden(process, fd))),
+        None => proc_others::names_own_fd(path),
+    }
 }
 
 /// A descriptor that the guest has just been given, by whatever name: closed again with `errno` where it is the family's

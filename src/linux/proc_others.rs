@@ -257,6 +257,18 @@ pub fn is_own_fd(dir: &str, fd: i32) -> bool {
     })
 }
 
+/// Whether a path names such a number of another guest's: /proc/PID/fd/900, /proc/PID/fdinfo/900.
+pub fn names_own_fd(path: &[u8]) -> bool {
+    let number = |name: &[u8]| -> Option<i32> {
+        let digits = name
+            .strip_prefix(b"fd/")
+            .or_else(|| name.strip_prefix(b"fdinfo/"))?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    };
+    entry(path, |name| number(name).is_some())
+        .is_some_and(|(dir, name)| number(name).is_some_and(|fd| is_own_fd(&dir, fd)))
+}
+
 /// Until [`publish`] has been called after execve (or where the kernel cannot), the host shows the emulator's own command
 /// line: `emu --reexec N ... -0 ARGV0 -- NAME ARGS`.
 fn guest_cmdline(host: Vec<u8>) -> Vec<u8> {
