@@ -6,7 +6,7 @@ use root_support::host_state::{Canary, unchanged};
 use root_support::{World, compile, copy, is_root, text, unprivileged, world};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -206,6 +206,39 @@ fn the_callers_descriptors() {
         let options = ["--best-effort", "--memory", "64M", "--pids", "20", "--cpus", "1"];
         run(Command::new(w.dir.join("emu")), &options, 0);
     }
+    // Nor do links of the root's lead to them while it is made.
+    std::fs::create_dir(w.dir.join("outer")).expect("a directory");
+    std::os::unix::fs::symlink("/proc/self/fd/10", w.dir.join("root/mnt/link")).expect("a link");
+    w.open_to_all();
+    let outer = File::open(w.dir.join("outer"))
+        .expect("a directory")
+        .into_raw_fd();
+    let attempts = [
+        &["--tmpfs", "/mnt/link/x"][..],
+        &["--bind", "/etc", "/mnt/link/x"],
+        &["--chdir", "/mnt/link"],
+    ];
+    for options in attempts {
+        let mut command = w.emu();
+        command
+            .args(options)
+            .arg("--root")
+            .arg(w.dir.join("root"))
+            .arg("/bin/pwd");
+        // SAFETY: dup2 is async-signal-safe.
+        unsafe {
+            command.pre_exec(move || {
+                libc::dup2(outer, 10);
+                Ok(())
+            });
+        }
+        let output = command.output().expect("emu starts");
+        assert_eq!(output.status.code(), Some(125), "{}", text(&output.stderr));
+    }
+    let made = std::fs::read_dir(w.dir.join("outer"))
+        .expect("a directory")
+        .count();
+    assert_eq!(made, 0);
     // A directory leads out wherever it is.
     let mut command = w.emu();
     command.arg("--root").arg(w.dir.join("root")).arg("/bin/true");

@@ -217,6 +217,23 @@ fn open_dir(path: &Path) -> io::Result<fs::File> {
 }
 
 impl Root {
+    /// The descriptors that [`Root::enter`] needs.
+    pub fn descriptors(&self) -> Vec<i32> {
+        let mut all = vec![self.tree.as_raw_fd()];
+        for mount in &self.mounts {
+            all.push(mount.tree.as_raw_fd());
+            match &mount.then {
+                Then::Nothing => {}
+                Then::FillDev(nodes, pts) => {
+                    all.push(pts.as_raw_fd());
+                    all.extend(nodes.iter().map(|(_, node)| node.as_raw_fd()));
+                }
+                Then::CoverProc(null) => all.push(null.as_raw_fd()),
+            }
+        }
+        all
+    }
+
     /// Changes the root and puts everything in its place.
     ///
     /// # Errors

@@ -190,6 +190,11 @@ fn inside(
         // there are no user namespaces.
         let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
     }
+    // What else the caller has open, the guest does not get, as under the container run-times: before names in the root are used,
+    // which links may lead to /proc/self/fd.
+    let given = 0..3 + i32::from(policy.preserve_fds);
+    let own = root.descriptors().into_iter().chain(emulator).chain(log);
+    sys::close_all_but(given.clone().chain(own));
     root.enter(policy)?;
     limits::set_rlimits(policy, limits)?;
     if policy.new_session {
@@ -206,9 +211,6 @@ fn inside(
         }
     }
     caps::keep(&policy.cap_add).map_err(|e| setup("capabilities", &e))?;
-    // What else the caller has open, the guest does not get, as under the container run-times.
-    let given = 0..3 + i32::from(policy.preserve_fds);
-    sys::close_all_but(given.clone().chain(emulator).chain(log));
     let programs: Vec<i32> = emulator.into_iter().collect();
     let files: Vec<i32> = given.collect();
     Ok(Entered {
