@@ -444,11 +444,40 @@ fn limits_that_were_hit_are_told() {
             "{errors}"
         );
     }
-    let groups = Command::new("find")
-        .args(["/sys/fs/cgroup", "-name", "emu-*"])
-        .output();
-    let left = text(&groups.expect("find").stdout);
-    assert!(!left.contains(&format!("emu-{}", std::process::id())), "{left}");
+    // Nothing is left, of a run that a signal has ended neither.
+    let mut command = Command::new(w.dir.join("emu"));
+    command.args([
+        "--best-effort",
+        "--memory",
+        "32M",
+        "--pids",
+        "8",
+        "--cpus",
+        "1",
+        "--root",
+    ]);
+    command
+        .arg(w.dir.join("root"))
+        .args(["/bin/sh", "-c", "echo; sleep 100; true"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("emu starts");
+    let mut byte = [0];
+    let out = child.stdout.as_mut().expect("its output");
+    std::io::Read::read_exact(out, &mut byte).expect("a sign of life");
+    let name = format!("emu-{}", child.id());
+    let groups = || {
+        let found = Command::new("find")
+            .args(["/sys/fs/cgroup", "-name", &name])
+            .output();
+        text(&found.expect("find").stdout)
+    };
+    if policy.contains(": control group") {
+        assert_ne!(groups(), "");
+    }
+    // SAFETY: a child that has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    let status = child.wait().expect("emu ends");
+    assert_eq!(status.signal(), Some(libc::SIGTERM));
+    assert_eq!(groups(), "");
 }
 
 #[test]

@@ -86,8 +86,9 @@ pub fn run(pid: i32, policy: &Policy, limits: Limits) -> ! {
         };
         // SAFETY: set, info and time live over the call.
         let signo = unsafe { libc::sigtimedwait(&set, &mut info, &wait) };
-        if signo > 0 {
-            pass_on(pid, signo, &info, policy.new_session);
+        if signo > 0 && pass_on(pid, signo, &info, policy.new_session) {
+            drop(limits);
+            die(signo);
         }
         if let Some((seconds, at)) = deadline
             && timed_out.is_none()
@@ -122,8 +123,8 @@ fn ended(pid: i32) -> Option<i32> {
 
 /// What a signal to this process means for the guest. From a terminal the guest has it already, being in the same process
 /// group. The kernel keeps signals without a handler from the first process of a pid namespace: for those that end a
-/// process, that end is made here.
-fn pass_on(pid: i32, signo: i32, info: &libc::siginfo_t, other_session: bool) {
+/// process, that end is made here. Returns whether it was: the guest is no more, and this process is to end by the same signal.
+fn pass_on(pid: i32, signo: i32, info: &libc::siginfo_t, other_session: bool) -> bool {
     let job_control = [
         libc::SIGCHLD,
         libc::SIGCONT,
@@ -136,20 +137,21 @@ fn pass_on(pid: i32, signo: i32, info: &libc::siginfo_t, other_session: bool) {
         stop(pid, signo);
     }
     if job_control.contains(&signo) {
-        return;
+        return false;
     }
     let sent_by_a_process = info.si_code <= 0;
     if sent_by_a_process || other_session {
         kill(pid, signo);
     }
     let ends = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT].contains(&signo);
-    if ends && !handles(pid, signo) {
+    let ended = ends && !handles(pid, signo);
+    if ended {
         kill(pid, libc::SIGKILL);
         let mut status = 0;
         // SAFETY: `status` is valid for the write.
         unsafe { libc::waitpid(pid, &mut status, 0) };
-        die(signo);
     }
+    ended
 }
 
 /// Stops this process and the guest's first one, which the kernel lets no signal of its terminal stop, until they are continued. The
