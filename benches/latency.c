@@ -48,6 +48,56 @@ static void infos(long n)
     pid_t pid = getpid(), tid = syscall(SYS_gettid);
     while (n--) syscall(SYS_tgkill, pid, tid, SIGUSR1);
 }
+static void kills(long n)
+{
+    signal(SIGUSR1, on_signal);
+    pid_t pid = getpid();
+    while (n--) kill(pid, SIGUSR1);
+}
+/* Two processes on one processor that wake each other by signals. */
+static void peers(long n)
+{
+    sigset_t one, old;
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    sched_setaffinity(0, sizeof here, &here);
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &one, &old);
+    signal(SIGUSR1, on_signal);
+    pid_t parent = getpid(), child = fork();
+    for (long i = 0; i < n; i++) {
+        if (child) kill(child, SIGUSR1);
+        for (int seen = hits; hits == seen;) sigsuspend(&old);
+        if (!child) kill(parent, SIGUSR1);
+    }
+    if (!child) _exit(0);
+    waitpid(child, NULL, 0);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+}
+/* A process that computes while another sends it signals, one after the other. */
+static void running(long n)
+{
+    static volatile long spins;
+    int pipes[2];
+    if (pipe(pipes)) exit(1);
+    signal(SIGUSR1, on_signal);
+    pid_t parent = getpid(), child = fork();
+    if (!child) {
+        char c;
+        close(pipes[1]);
+        while (read(pipes[0], &c, 1) == 1) kill(parent, SIGUSR1);
+        _exit(0);
+    }
+    close(pipes[0]);
+    for (int seen = hits; n--; seen = hits) {
+        if (write(pipes[1], "", 1) != 1) exit(1);
+        while (hits == seen) spins++;
+    }
+    close(pipes[1]);
+    waitpid(child, NULL, 0);
+}
 static void masks(long n)
 {
     sigset_t one;
@@ -126,6 +176,9 @@ static const struct { const char *name; void (*run)(long); } OPERATIONS[] = {
     { "clock", clocks },
     { "signal", signals },
     { "siginfo", infos },
+    { "kill", kills },
+    { "peer", peers },
+    { "running", running },
     { "mask", masks },
     { "pipe", pipes },
     { "pingpong", pingpong },

@@ -16,9 +16,10 @@ const RWX: Prot = Prot::READ.union(Prot::WRITE).union(Prot::EXEC);
 
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
-fn sink(signo: i32, _: &libc::siginfo_t) {
+fn sink(signo: i32, _: &libc::siginfo_t, _: bool) -> signals::MaskAfter {
     assert_eq!(signo, libc::SIGUSR1);
     SIGNALS.fetch_add(1, Ordering::Relaxed);
+    signals::MaskAfter::Closed
 }
 
 fn start() {

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
-fn sink(_: i32, _: &libc::siginfo_t) {
+fn sink(_: i32, _: &libc::siginfo_t, _: bool) -> signals::MaskAfter {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
+    signals::MaskAfter::Closed
 }
 
 /// Counts a thread out when it is done, by a panic as well, so that nobody waits for it for ever.

@@ -2,7 +2,7 @@
 //!
 //! A signal for the guest goes to the sink of the system layer, and `PENDING_SIGNAL` is set. All signals but the
 //! fault signals are then blocked on return, so that the host's mask goes on standing for the guest's until the
-//! system layer has delivered this one. A thread in translated code leaves at the next boundary of guest
+//! system layer has delivered this one, unless the system layer says that it looks after that itself. A thread in translated code leaves at the next boundary of guest
 //! instructions: at once if it is at one, else by single-stepping with the trap flag, 11 us a step, which costs
 //! nothing while no signal comes. A thread in the run time sees `pending` before it next enters translated code,
 //! and one about to enter, or about to make a system call, is moved back.
@@ -17,8 +17,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use super::safe_syscall::{interrupted_pc, set_robust_list_32, syscall_interruptible, syscall_pc};
 pub use super::stop::{stop_for_tracer, stop_pc};
 
-/// The system layer's function for signals that are not faults of this thread.
-pub type Sink = fn(signo: i32, info: &libc::siginfo_t);
+/// What the thread's mask is to be when the handler is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MaskAfter {
+    /// All signals but those of faults, which the run time lives on, are blocked.
+    Closed,
+    /// As it was.
+    Kept,
+    /// The signal was not for the guest yet and has been given back: as it was, and these signals (bit n-1 for signal n).
+    With(u64),
+}
+
+/// The system layer's function for signals that are not faults of this thread. `sealed`: the mask will be
+/// [`MaskAfter::Closed`] whatever it says.
+pub type Sink = fn(signo: i32, info: &libc::siginfo_t, sealed: bool) -> MaskAfter;
 
 /// Signals by which the host reports what translated code did. They are never blocked.
 pub const FAULT_SIGNALS: [i32; 5] = [
@@ -188,7 +200,9 @@ extern "C" fn handle(signo: i32, info: *mut libc::siginfo_t, context: *mut libc:
                 faults::die(signo, info, context);
             }
         }
-        _ => tell_sink(signo, info),
+        _ => {
+            tell_sink(signo, info, true);
+        }
     }
     *errno = saved;
     // Signals of the thread's own making come here, and cost no more than natively.
@@ -236,13 +250,14 @@ fn synchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::sigin
     }
 }
 
-fn tell_sink(signo: i32, info: &libc::siginfo_t) {
+fn tell_sink(signo: i32, info: &libc::siginfo_t, sealed: bool) -> MaskAfter {
     let sink = SINK.load(Ordering::Acquire);
-    if sink != 0 {
-        // SAFETY: only `set_signal_sink` stores here, and it stores a function of this type.
-        let sink = unsafe { std::mem::transmute::<usize, Sink>(sink) };
-        sink(signo, info);
+    if sink == 0 {
+        return MaskAfter::Closed;
     }
+    // SAFETY: only `set_signal_sink` stores here, and it stores a function of this type.
+    let sink = unsafe { std::mem::transmute::<usize, Sink>(sink) };
+    sink(signo, info, sealed)
 }
 
 /// All signals but those of faults, which the run time lives on.
@@ -258,11 +273,22 @@ const CLOSED: u64 = {
 
 /// A signal for the guest. True: the thread may go on with the handler's own mask, behind the call that it interrupted.
 fn asynchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::siginfo_t) -> bool {
-    tell_sink(signo, info);
     let thread = interrupted.thread;
     let sealed = thread.in_direct_call.load(Ordering::Relaxed)
         && interrupted.rip() == syscall_pc()
         && !interrupted.context.uc_mcontext.fpregs.is_null();
+    let after = tell_sink(signo, info, sealed);
+    let mask = (&raw mut interrupted.context.uc_sigmask).cast::<u64>();
+    match after {
+        MaskAfter::Kept => {}
+        // SAFETY: the kernel's set is the first eight bytes of the mask.
+        MaskAfter::Closed => unsafe { mask.write(CLOSED) },
+        MaskAfter::With(more) => {
+            // SAFETY: as above.
+            unsafe { mask.write(mask.read() | more) };
+            return false;
+        }
+    }
     let why = if sealed {
         PENDING_SIGNAL | PENDING_SEALED
     } else {
@@ -272,12 +298,6 @@ fn asynchronous(interrupted: &mut Interrupted<'_>, signo: i32, info: &libc::sigi
     if sealed {
         return true;
     }
-    // SAFETY: the kernel's set is the first eight bytes of the mask.
-    unsafe {
-        (&raw mut interrupted.context.uc_sigmask)
-            .cast::<u64>()
-            .write(CLOSED)
-    };
     interrupted.leave_soon();
     false
 }

@@ -9,6 +9,7 @@ use super::errno::{ERESTARTSYS, Errno, SysResult};
 use super::process::Process;
 use super::ptrace::block;
 use super::raw;
+use super::signal::queue;
 use super::table::{self, Handler, Row};
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE};
 use crate::diag::stats::stats;
@@ -43,6 +44,9 @@ fn serve(cpu: &mut CpuState) -> Outcome {
     let Some(process) = PROCESS.get() else {
         return Outcome::Refused;
     };
+    if queue::lets_more_in() {
+        return Outcome::Refused;
+    }
     let seen = block::current().is_none_or(|b| b.flags().load(Ordering::Relaxed) & block::SYSCALLS != 0);
     if seen || OFF.load(Ordering::Relaxed) {
         return Outcome::Refused;

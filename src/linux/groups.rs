@@ -6,6 +6,10 @@
 
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
+use super::process::Process;
+use super::raw;
+use super::signal::{calls, queue};
+use crate::cpu::state::CpuState;
 
 /// PRIO_PGRP of include/uapi/linux/resource.h.
 const PRIO_PGRP: u32 = 1;
@@ -50,9 +54,24 @@ fn for_group(nr: i64, args: &[u64], is_own: bool, each: impl Fn(u64) -> [u64; 3]
     result
 }
 
-/// kill(pid, sig).
-pub fn sys_kill(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+/// kill(pid, sig) of one other process.
+pub fn kill_usual(_: &'static Process, args: &[u32; 6], cpu: &mut CpuState) -> Option<SysResult> {
     let [pid, sig, ..] = *args;
+    if pid as i32 <= 0 || queue::is_of(pid as i32) {
+        return None;
+    }
+    // SAFETY: no pointers.
+    let ret =
+        unsafe { raw::syscall_interruptible(libc::SYS_kill, [signed(pid), signed(sig), 0, 0, 0, 0], cpu) };
+    Some(Errno::check(ret).map(|value| value as u32))
+}
+
+/// kill(pid, sig).
+pub fn sys_kill(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    let [pid, sig, ..] = *args;
+    if let Some(done) = calls::kill_self(ctx, pid, sig) {
+        return done;
+    }
     let call = [signed(pid), signed(sig)];
     for_group(libc::SYS_kill, &call, pid == 0, |pid| [pid, signed(sig), 0])
 }

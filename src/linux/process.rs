@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::abi::sys::Rusage;
@@ -76,6 +76,8 @@ pub struct Process {
     /// False once it has changed its credentials while it borrows memory: its parent's family is not its own then.
     pub in_family: AtomicBool,
     threads: Mutex<BTreeMap<i32, u32>>,
+    /// How many they are, for signal handlers.
+    thread_count: AtomicUsize,
 }
 
 impl Image {
@@ -116,6 +118,7 @@ impl Process {
             borrows_memory: false,
             in_family: AtomicBool::new(true),
             threads: Mutex::default(),
+            thread_count: AtomicUsize::new(0),
         }))
     }
 
@@ -133,7 +136,13 @@ impl Process {
             borrows_memory: true,
             in_family: AtomicBool::new(self.in_family.load(Ordering::Relaxed)),
             threads: Mutex::default(),
+            thread_count: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether the calling thread is the only one. Only it can change that.
+    pub fn has_one_thread(&self) -> bool {
+        self.thread_count.load(Ordering::Relaxed) < 2
     }
 
     /// Thread ids with the robust list heads, for get_robust_list and to know the last thread.
@@ -142,13 +151,16 @@ impl Process {
     }
 
     pub fn add_thread(&self, task: &Task) {
-        self.threads().insert(task.tid, task.robust_list);
+        let mut threads = self.threads();
+        threads.insert(task.tid, task.robust_list);
+        self.thread_count.store(threads.len(), Ordering::Relaxed);
     }
 
     /// Returns how many threads are left.
     pub fn remove_thread(&self, tid: i32) -> usize {
         let mut threads = self.threads();
         threads.remove(&tid);
+        self.thread_count.store(threads.len(), Ordering::Relaxed);
         threads.len()
     }
 }
@@ -420,6 +432,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
     space().drop_unforked();
     // SAFETY: gettid has no preconditions.
     ctx.task.tid = unsafe { libc::gettid() };
+    ctx.task.queue.set_tid(ctx.task.tid);
     ctx.task.held.clear();
     start_child(ctx, request);
     Ok(0)

@@ -30,6 +30,9 @@ const PER_MASK: u32 = 0xff;
 const OABI: std::ops::RangeInclusive<u32> = 0x90_0000..=0x9f_ffff;
 const OABI_BASE: u32 = 0x90_0000;
 
+/// sigreturn and rt_sigreturn.
+const SIGRETURNS: [u32; 2] = [119, 173];
+
 /// Runs a loaded program from `machine`'s state to its end, on the process's first thread.
 ///
 /// `personality` is the one that execve keeps, without what every ARM program gets.
@@ -137,6 +140,9 @@ fn serve(process: &'static Process, machine: &mut dyn Machine, task: &mut Task, 
         return None;
     }
     let mut number = cpu.r[7];
+    if !SIGRETURNS.contains(&number) {
+        deliver::catch_up(task);
+    }
     cpu.orig_r0 = cpu.r[0];
     let svc = deliver::svc(cpu);
     task.rest = task.resumes.take().filter(|r| r.pc == svc).map(|r| r.rest);

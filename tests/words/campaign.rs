@@ -187,7 +187,9 @@ fn low_mappings() -> Vec<String> {
     maps.lines().filter(low).map(str::to_string).collect()
 }
 
-fn tick(_: i32, _: &libc::siginfo_t) {}
+fn tick(_: i32, _: &libc::siginfo_t, _: bool) -> signals::MaskAfter {
+    signals::MaskAfter::Closed
+}
 
 fn start_ticking() {
     signals::set_signal_sink(tick);

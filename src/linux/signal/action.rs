@@ -4,6 +4,7 @@
 //! ignored signals are the host kernel's own. A handler becomes the emulator's handler with the same SA_RESTART,
 //! so that the host kernel also decides which interrupted calls restart.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::host;
@@ -49,6 +50,22 @@ impl SigAction {
     pub fn is_handler(&self) -> bool {
         self.handler != SIG_DFL && self.handler != SIG_IGN
     }
+
+    /// What a handler of `signo` blocks while it runs, besides what is blocked already.
+    pub fn blocks(&self, signo: i32) -> SigSet {
+        if self.flags & SA_NODEFER == 0 {
+            self.mask | SigSet::of(signo)
+        } else {
+            self.mask
+        }
+    }
+
+    /// The same, if the host need not be told: the signals are of those that can be given back to it.
+    fn plainly_blocks(&self, signo: i32) -> Option<SigSet> {
+        let blocks = self.blocks(signo).without(SigSet::SYNCHRONOUS);
+        let plain = self.is_handler() && SigSet::PLAIN.contains(signo) && blocks.is_within(SigSet::PLAIN);
+        plain.then_some(blocks)
+    }
 }
 
 /// Whether SIG_DFL ignores `signo` (signal(7)).
@@ -60,29 +77,60 @@ pub fn default_ignores(signo: i32) -> bool {
 }
 
 /// The dispositions of a process, or of several that share them (CLONE_SIGHAND).
-pub struct Actions(Mutex<[SigAction; 64]>);
+pub struct Actions {
+    table: Mutex<[SigAction; 64]>,
+    /// For signal handlers, which can take no lock: [`SigAction::plainly_blocks`], or [`NOT_PLAIN`].
+    plain: [AtomicU64; 64],
+}
+
+const NOT_PLAIN: u64 = u64::MAX;
 
 impl Actions {
     /// All default but for `ignored`.
     pub fn new(ignored: SigSet) -> Actions {
-        Actions(Mutex::new(std::array::from_fn(|i| SigAction {
+        Actions::from_table(std::array::from_fn(|i| SigAction {
             handler: if ignored.contains(i as i32 + 1) {
                 SIG_IGN
             } else {
                 SIG_DFL
             },
             ..SigAction::default()
-        })))
+        }))
     }
 
     /// An independent copy, as fork makes.
     pub fn fork(&self) -> Actions {
-        Actions(Mutex::new(*self.lock()))
+        Actions::from_table(*self.lock())
+    }
+
+    fn from_table(table: [SigAction; 64]) -> Actions {
+        let plain = std::array::from_fn(|i| {
+            let blocks = table[i].plainly_blocks(i as i32 + 1);
+            AtomicU64::new(blocks.map_or(NOT_PLAIN, |b| b.0))
+        });
+        Actions {
+            table: Mutex::new(table),
+            plain,
+        }
+    }
+
+    /// What the handler of `signo`, if it has one, blocks while it runs, as far as the host need not be told at once.
+    pub fn plainly_blocks(&self, signo: i32) -> Option<SigSet> {
+        let blocks = self.plain[index(signo)].load(Ordering::Relaxed);
+        (blocks != NOT_PLAIN).then_some(SigSet(blocks))
+    }
+
+    /// Writes a disposition to table and host.
+    fn put(&self, table: &mut [SigAction; 64], signo: i32, action: SigAction) {
+        table[index(signo)] = action;
+        let blocks = action.plainly_blocks(signo).map_or(NOT_PLAIN, |b| b.0);
+        self.plain[index(signo)].store(blocks, Ordering::Relaxed);
+        host::set_action(signo, &action);
     }
 
     /// Held around fork, so that the child's copy is not locked for ever.
     pub fn lock(&self) -> MutexGuard<'_, [SigAction; 64]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The disposition of `signo`, 1 to 64.
@@ -100,9 +148,8 @@ impl Actions {
         if let Some(mut new) = new {
             new.flags &= SA_VALID;
             new.mask = new.mask.without(SigSet::UNBLOCKABLE);
-            all[index(signo)] = new;
             // Under the lock, so that another thread's sigaction cannot leave guest and host different.
-            host::set_action(signo, &new);
+            self.put(&mut all, signo, new);
         }
         Ok(old)
     }
@@ -127,8 +174,11 @@ impl Actions {
         let mut all = self.lock();
         let action = all[index(signo)];
         if action.is_handler() && action.flags & SA_RESETHAND != 0 {
-            all[index(signo)].handler = SIG_DFL;
-            host::set_action(signo, &all[index(signo)]);
+            let reset = SigAction {
+                handler: SIG_DFL,
+                ..action
+            };
+            self.put(&mut all, signo, reset);
         }
         action
     }

@@ -73,8 +73,7 @@ fn set_mask(ctx: &mut SyscallContext<'_>, new: SigSet) -> Result<(), Errno> {
         return Ok(());
     }
     if task.queue.is_closed() || task.host_mask.map(host::mask_for) != Some(host::mask_for(new)) {
-        task.queue.set_open();
-        host::set_mask(host::mask_for(new));
+        deliver::set_host_mask(task, new);
     }
     task.host_mask = Some(new);
     let earlier = task.mask | !new;
@@ -315,20 +314,23 @@ pub fn sys_rt_tgsigqueueinfo(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> 
 /// does for it on its way can be seen then. Real-time signals can be refused (RLIMIT_SIGPENDING); stops and SIGCONT
 /// discard each other; what the host never blocks comes to the queue.
 fn is_for_own_handler(ctx: &mut SyscallContext<'_>, sig: u32) -> bool {
-    const KERNELS: [i32; 4] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     let signo = sig as i32;
-    (1..32).contains(&signo)
-        && !KERNELS.contains(&signo)
-        && !(SigSet::SYNCHRONOUS | ctx.task.mask).contains(signo)
+    SigSet::PLAIN.without(ctx.task.mask).contains(signo)
         && !ctx.task.trace.is_traced()
         && ctx.process.actions.get(signo).is_handler()
 }
 
-/// Gives the calling thread `sig` of its own, as the kernel would (`do_tkill`).
-fn signal_self(ctx: &mut SyscallContext<'_>, sig: u32, pid: i32) -> SysResult {
+/// kill(pid, sig) of the caller's own process, where it is the only thread and that needs no kernel; `None` elsewhere.
+pub fn kill_self(ctx: &mut SyscallContext<'_>, pid: u32, sig: u32) -> Option<SysResult> {
+    let own = pid as i32 == ctx.task.tid && ctx.process.has_one_thread() && is_for_own_handler(ctx, sig);
+    own.then(|| signal_self(ctx, sig, pid as i32, siginfo::SI_USER))
+}
+
+/// Gives the calling thread `sig` of its own, as the kernel would (`do_tkill`, `kill`).
+fn signal_self(ctx: &mut SyscallContext<'_>, sig: u32, pid: i32, code: i32) -> SysResult {
     // SAFETY: getuid has no preconditions.
     let uid = unsafe { libc::getuid() } as i32;
-    let mut info = GuestSigInfo::header(sig as i32, siginfo::SI_TKILL);
+    let mut info = GuestSigInfo::header(sig as i32, code);
     info.0[12..16].copy_from_slice(&pid.to_le_bytes());
     info.0[16..20].copy_from_slice(&uid.to_le_bytes());
     deliverable(ctx.task, SigSet::ALL);
@@ -352,7 +354,7 @@ pub fn sys_tkill(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
     if tid as i32 == ctx.task.tid && is_for_own_handler(ctx, sig) {
         // SAFETY: getpid has no preconditions.
         let pid = unsafe { libc::getpid() };
-        return signal_self(ctx, sig, pid);
+        return signal_self(ctx, sig, pid, siginfo::SI_TKILL);
     }
     send_to_thread(libc::SYS_tkill, &args[..1], sig)
 }
@@ -364,7 +366,7 @@ pub fn sys_tgkill(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
         // SAFETY: getpid has no preconditions.
         let pid = unsafe { libc::getpid() };
         if tgid as i32 == pid {
-            return signal_self(ctx, sig, pid);
+            return signal_self(ctx, sig, pid, siginfo::SI_TKILL);
         }
     }
     send_to_thread(libc::SYS_tgkill, &args[..2], sig)

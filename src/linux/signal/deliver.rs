@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::action::{
-    SA_NODEFER, SA_ONSTACK, SA_RESTART, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN, SigAction, default_ignores,
+    SA_ONSTACK, SA_RESTART, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN, SigAction, default_ignores,
 };
 use super::altstack::SS_AUTODISARM;
 use super::frame::{self, Context, Registers, SIGINFO_SIZE, UCONTEXT_SIZE, Vfp};
@@ -104,17 +104,43 @@ pub fn deliverable(task: &mut Task, mask: SigSet) -> bool {
     task.held.iter().any(|q| !mask.contains(q.signo))
 }
 
-/// Opens the host's mask to the guest's.
-fn open_mask(task: &mut Task) {
-    if task.queue.is_closed() || task.host_mask != Some(task.mask) {
-        task.queue.set_open();
-        host::set_mask(host::mask_for(task.mask));
-        task.host_mask = Some(task.mask);
+/// Sets the host's mask to what stands for `mask`.
+pub fn set_host_mask(task: &mut Task, mask: SigSet) {
+    let unblocked = task.queue.unblocked();
+    task.queue.set_open();
+    host::set_mask(host::mask_for(mask));
+    task.queue.settle_unblocked(unblocked);
+    task.host_mask = Some(mask);
+}
+
+/// Before the guest's first system call with a mask that the host's has not taken up: calls can wait, ask for the mask or
+/// hand it on. A handler that makes none, as most that set a flag, saves the host two.
+pub fn catch_up(task: &mut Task) {
+    if task.queue.unblocked() != SigSet::EMPTY {
+        set_host_mask(task, task.mask);
     }
 }
 
-/// The host's mask is that of its handler ([`PENDING_SEALED`]). Opens it to what it will be in the guest's handler of the
-/// signal that waits, so that it need not be set again then; what else comes in waits behind that signal.
+/// Opens the host's mask to the guest's. What the guest blocks besides it takes up when such a signal comes, or
+/// [`catch_up`] is called, if the signal can be given back then and there is no other thread that should have had it.
+fn open_mask(task: &mut Task, process: &Process) {
+    if let Some(known) = task.host_mask.map(host::mask_for) {
+        let wanted = host::mask_for(task.mask);
+        let rest = wanted.without(known);
+        let plain = rest == SigSet::EMPTY
+            || rest.is_within(SigSet::PLAIN) && process.has_one_thread() && !task.trace.is_traced();
+        if known.is_within(wanted) && plain {
+            task.queue.set_unblocked(rest);
+            if !task.queue.is_closed() {
+                return;
+            }
+        }
+    }
+    set_host_mask(task, task.mask);
+}
+
+/// The host's mask is that of its handler ([`PENDING_SEALED`]). Opens it so that it need not be set again when the guest's
+/// handler of the signal that waits begins, or even when it ends; what else comes in waits behind that signal.
 fn unseal(task: &mut Task, process: &Process) {
     take_in(task);
     let mask = task.mask;
@@ -122,25 +148,20 @@ fn unseal(task: &mut Task, process: &Process) {
     let action = next.map(|q| (q.signo, process.actions.get(q.signo)));
     match action {
         Some((signo, action)) if action.is_handler() => {
-            let mask = handler_mask(mask, signo, &action);
-            task.queue.set_open();
-            host::set_mask(host::mask_for(mask));
-            task.host_mask = Some(mask);
+            let plain = process.actions.plainly_blocks(signo);
+            if let Some(blocks) = plain.filter(|_| process.has_one_thread() && !task.trace.is_traced()) {
+                task.queue.set_unblocked(blocks.without(mask));
+                task.queue.set_open();
+                host::set_mask(host::mask_for(mask));
+                task.host_mask = Some(mask);
+            } else {
+                set_host_mask(task, mask | action.blocks(signo));
+            }
         }
         _ => {
             host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
             task.host_mask = None;
         }
-    }
-}
-
-/// What is blocked while a handler of `signo` runs that interrupts a thread with mask `mask`.
-fn handler_mask(mask: SigSet, signo: i32, action: &SigAction) -> SigSet {
-    let mask = mask | action.mask;
-    if action.flags & SA_NODEFER == 0 {
-        mask | SigSet::of(signo)
-    } else {
-        mask
     }
 }
 
@@ -164,8 +185,8 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
                 }
                 continue;
             }
-            open_mask(task);
-            if task.queue.is_empty() {
+            open_mask(task, process);
+            if task.queue.is_empty() && !task.queue.is_closed() {
                 break;
             }
             continue;
@@ -223,7 +244,7 @@ fn default_action(machine: &mut dyn Machine, task: &mut Task, process: &Process,
     }
     // The host has SIG_DFL too by now: give it the signal back and let it in.
     host::requeue(queued.signo, siginfo::host_bytes(&queued.info));
-    open_mask(task);
+    open_mask(task, process);
     if traced {
         tracee::cover(machine, task);
     }
@@ -333,7 +354,7 @@ fn call_handler(
     cpu.set_cpsr(cpsr);
     cpu.ex_addr = NO_EXCLUSIVE;
     task.saved_mask = None;
-    task.mask = handler_mask(task.mask, signo, action);
+    task.mask = task.mask | action.blocks(signo);
     if task.altstack.flags & SS_AUTODISARM != 0 {
         task.altstack = AltStack::default();
     }
@@ -436,6 +457,7 @@ pub fn undefined_info(task: &mut Task, cpu: &CpuState) -> GuestSigInfo {
 /// delivered first; the mask then stays closed and delivery opens it.
 pub fn close_mask(task: &mut Task) -> bool {
     host::set_mask(SigSet::ALL.without(SigSet::SYNCHRONOUS));
+    task.queue.set_unblocked(SigSet::EMPTY);
     task.host_mask = None;
     !deliverable(task, task.mask)
 }
@@ -443,6 +465,8 @@ pub fn close_mask(task: &mut Task) -> bool {
 /// Makes this thread's signals go to `task`'s queue.
 pub fn adopt(task: &Task, process: &'static Process) {
     direct::set_process(Some(process));
+    task.queue.set_process(process);
+    task.queue.set_tid(task.tid);
     queue::set_current(&raw const *task.queue);
     block::set_current(&raw const *task.trace);
 }

@@ -21,6 +21,18 @@ impl SigSet {
             | 1 << (libc::SIGTRAP - 1),
     );
 
+    /// Standard signals of which the kernel does nothing but keep one until it can be delivered: one that has been taken
+    /// too early can be given back. Not so those that stop and continue a process, which discard each other.
+    pub const PLAIN: SigSet = SigSet(
+        (u32::MAX >> 1) as u64
+            & !(Self::UNBLOCKABLE.0
+                | Self::SYNCHRONOUS.0
+                | 1 << (libc::SIGCONT - 1)
+                | 1 << (libc::SIGTSTP - 1)
+                | 1 << (libc::SIGTTIN - 1)
+                | 1 << (libc::SIGTTOU - 1)),
+    );
+
     /// The set of `signo` alone; empty for a number outside 1 to 64.
     pub fn of(signo: i32) -> SigSet {
         match signo {
@@ -31,6 +43,10 @@ impl SigSet {
 
     pub fn contains(self, signo: i32) -> bool {
         self.0 & SigSet::of(signo).0 != 0
+    }
+
+    pub fn is_within(self, other: SigSet) -> bool {
+        self.0 & !other.0 == 0
     }
 
     pub fn without(self, other: SigSet) -> SigSet {

@@ -55,7 +55,7 @@ pub static ROWS: &[Row] = &[
     row("access",                       33,  NO,  &[Path, Flags(&ACCESS)], Pass(libc::SYS_access), Full),
     row("nice",                         34,  NO,  &[Int], Call(proc_ids::nice), Full),
     row("sync",                         36,  81,  &[], Pass(libc::SYS_sync), Full),
-    row("kill",                         37,  129, &[Int, Sig], Call(groups::sys_kill), Full),
+    row("kill",                         37,  129, &[Int, Sig], Partly(groups::kill_usual, groups::sys_kill), Full),
     row("rename",                       38,  NO,  &[LinkName, LinkName], Pass(libc::SYS_rename), Full),
     row("mkdir",                        39,  NO,  &[LinkName, Mode], Pass(libc::SYS_mkdir), Full),
     row("rmdir",                        40,  NO,  &[LinkName], Pass(libc::SYS_rmdir), Full),
