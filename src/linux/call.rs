@@ -8,6 +8,7 @@ use crate::exec::machine::Machine;
 use super::errno::{Errno, SysResult};
 use super::path::{self, HostPath, Purpose};
 use super::process::Process;
+use super::signal::action::{SIG_DFL, default_ignores};
 use super::signal::deliver;
 use super::signal::siginfo::{GuestSigInfo, SEGV_MAPERR};
 use super::table::{self, Arg, Handler, PartHandler, PlainHandler, Row};
@@ -65,15 +66,38 @@ pub fn syscall(ctx: &mut SyscallContext<'_>, mut nr: u32, mut args: [u32; 6]) ->
 /// With a line for the call, or for its denial.
 #[cold]
 fn told(ctx: &mut SyscallContext<'_>, row: &'static Row, args: &[u32; 6]) -> SyscallResult {
-    let line = enabled(Items::STRACE).then(|| strace::before(row, args));
+    let sp = ctx.machine.cpu().r[13];
+    let line = enabled(Items::STRACE).then(|| strace::before(row, args, sp));
+    if let Some(line) = &line
+        && let Some((signo, doomed)) = ends_itself(ctx, row, args)
+    {
+        strace::last_words(line, row, signo, doomed);
+    }
     let result = run(ctx, row, args);
     if let Some(line) = line {
-        strace::after(line, row, args, result);
+        strace::after(line, row, args, result, ctx.machine.cpu().r[0]);
     }
     if enabled(Items::POLICY) {
         note_denied(ctx.process, row.name, args, result);
     }
     result
+}
+
+/// Whether a call sends a signal to the caller that the host's kernel acts on alone, and whether that is its end.
+fn ends_itself(ctx: &SyscallContext<'_>, row: &Row, args: &[u32; 6]) -> Option<(i32, bool)> {
+    let (target, signo) = match row.name {
+        "kill" | "tkill" => (args[0] as i32, args[1] as i32),
+        "tgkill" => (args[1] as i32, args[2] as i32),
+        _ => return None,
+    };
+    let own = target == ctx.task.tid && (1..=64).contains(&signo);
+    own.then(|| {
+        let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+        let deadly = ctx.process.actions.get(signo).handler == SIG_DFL
+            && !default_ignores(signo)
+            && !stops.contains(&signo);
+        (signo, deadly && !ctx.task.mask.contains(signo))
+    })
 }
 
 /// arch/arm/kernel/traps.c arm_syscall: of the private range the kernel answers ENOSYS up to 0xf07ff, but for the first;

@@ -23,12 +23,24 @@ macro_rules! errnos {
             /// The symbolic name ("ENOENT"), `None` for a number without one.
             pub fn name(self) -> Option<&'static str> {
                 $(if self == Errno::$name { return Some(stringify!($name)); })*
-                (self.0 == ERESTARTSYS).then_some("ERESTARTSYS")
+                match self.0 {
+                    ERESTARTSYS => Some("ERESTARTSYS"),
+                    ERESTARTNOINTR => Some("ERESTARTNOINTR"),
+                    ERESTARTNOHAND => Some("ERESTARTNOHAND"),
+                    ERESTART_RESTARTBLOCK => Some("ERESTART_RESTARTBLOCK"),
+                    _ => None,
+                }
             }
             /// strerror's text, as strace appends it.
             pub fn text(self) -> &'static str {
                 $(if self == Errno::$name { return $text; })*
-                if self.0 == ERESTARTSYS { "To be restarted if SA_RESTART is set" } else { "Unknown error" }
+                match self.0 {
+                    ERESTARTSYS => "To be restarted if SA_RESTART is set",
+                    ERESTARTNOINTR => "To be restarted",
+                    ERESTARTNOHAND => "To be restarted if no handler",
+                    ERESTART_RESTARTBLOCK => "Interrupted by signal",
+                    _ => "Unknown error",
+                }
             }
         }
     };

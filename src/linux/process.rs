@@ -15,6 +15,7 @@ use super::ptrace::{tracee, tracer};
 use super::signal::action::{Actions, SigAction};
 use super::signal::siginfo::GuestSigInfo;
 use super::signal::{deliver, host};
+use super::strace;
 use super::task::Task;
 use super::{aio, exec, guest, libc_locks, own_fds, raw, thread};
 use crate::confine;
@@ -480,6 +481,7 @@ pub fn sys_exit(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallResult 
     if left == 0 {
         exit_process(ctx.process, ctx.task.exit_status);
     }
+    strace::exited(ctx.task.exit_status);
     SyscallResult::ExitThread
 }
 
@@ -494,12 +496,14 @@ pub fn sys_exit_group(ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SyscallR
 
 /// Ends the process by signal `signo`.
 pub fn die(process: &Process, signo: i32) -> ! {
+    strace::killed(signo);
     thread::release_all(process);
     host::die(signo)
 }
 
 /// Ends the process, all threads with it.
 pub fn exit_process(process: &Process, status: i32) -> ! {
+    strace::exited(status);
     if !process.borrows_memory {
         (process.settings.at_exit)();
     }

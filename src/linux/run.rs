@@ -13,6 +13,7 @@ use super::signal::host;
 use super::signal::inherit;
 use super::signal::set::SigSet;
 use super::signal::siginfo::{self, GuestSigInfo};
+use super::strace;
 use super::task::{Rest, Resume, Task};
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE, PENDING_SIGNAL};
 use crate::diag::log::{Items, enabled};
@@ -60,6 +61,7 @@ pub fn run(
         direct::turn_off();
     }
     direct::begin();
+    strace::started(process);
     tracee::begin_program(&mut *machine, &task, process);
     attach(&mut *machine);
     let status = run_thread(process, &mut *machine, &mut task);

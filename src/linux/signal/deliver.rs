@@ -24,6 +24,7 @@ use crate::linux::errno::{ERESTARTNOINTR, ERESTARTSYS};
 use crate::linux::guest;
 use crate::linux::process::{self, Process};
 use crate::linux::ptrace::{block, tracee, tracer};
+use crate::linux::strace;
 use crate::linux::task::{AltStack, FaultRecord, Task};
 
 /// What delivery has to settle about the system call that was interrupted.
@@ -209,6 +210,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
                 continue;
             }
         }
+        strace::signal(&GuestSigInfo::from_host(siginfo::host_bytes(&queued.info)));
         let action = process.actions.take(queued.signo);
         match action.handler {
             SIG_IGN => {}
@@ -256,6 +258,7 @@ pub fn force(machine: &mut dyn Machine, task: &mut Task, process: &Process, info
     if task.trace.is_traced() {
         return force_traced(machine, task, process, info);
     }
+    strace::signal(info);
     let action = process.actions.take(signo);
     if !action.is_handler() || task.mask.contains(signo) {
         process::die(process, signo);

@@ -14,9 +14,9 @@ impl Names {
     pub fn show(&self, value: u32, out: &mut String) {
         use std::fmt::Write;
         let mut rest = value;
-        let mut first = true;
-        let mut push = |out: &mut String, text: &str| {
-            if !std::mem::take(&mut first) {
+        let begun = out.len();
+        let push = |out: &mut String, text: &str| {
+            if out.len() > begun {
                 out.push('|');
             }
             out.push_str(text);
@@ -33,7 +33,7 @@ impl Names {
                     rest &= !self.mask;
                 }
                 None if self.mask == u32::MAX => {
-                    let _ = write!(out, "{value:#x}");
+                    let _ = write!(out, "{value:#x} /* {}_??? */", self.prefix());
                     return;
                 }
                 None => {}
@@ -46,13 +46,26 @@ impl Names {
             }
         }
         if rest != 0 {
-            push(out, &format!("{rest:#x}"));
-        } else if first {
+            if out.len() == begun {
+                let _ = write!(out, "{rest:#x} /* {}_??? */", self.prefix());
+            } else {
+                push(out, &format!("{rest:#x}"));
+            }
+        } else if out.len() == begun {
             match self.names.iter().find(|(v, _)| *v == 0) {
                 Some((_, name)) => out.push_str(name),
                 None => out.push('0'),
             }
         }
+    }
+}
+
+impl Names {
+    /// What the names have in common, which strace gives a value without name.
+    fn prefix(&self) -> &'static str {
+        self.names
+            .first()
+            .map_or("", |(_, name)| name.split('_').next().unwrap_or(name))
     }
 }
 
@@ -115,11 +128,11 @@ libc_names! { /// clone(2), exit signal in the low byte.
     CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_IO,
 }
 libc_names! { /// wait4(2), waitid(2).
-WAIT, 0; WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT, __WNOTHREAD, __WALL, __WCLONE }
+WAIT, 0; WNOHANG, WSTOPPED, WEXITED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD }
 libc_names! { /// waitid's first argument.
 IDTYPE, u32::MAX; P_ALL, P_PID, P_PGID, P_PIDFD }
 libc_names! { /// pipe2(2), and the flags of other descriptors that use O_ values.
-PIPE, 0; O_CLOEXEC, O_NONBLOCK }
+PIPE, 0; O_NONBLOCK, O_CLOEXEC }
 libc_names! { /// fcntl(2).
     FCNTL, u32::MAX;
     F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN, F_OFD_GETLK, F_OFD_SETLK,
@@ -205,7 +218,7 @@ GRND, 0; GRND_NONBLOCK, GRND_RANDOM }
 libc_names! { /// statx(2) masks.
     STATX, 0;
     STATX_ALL, STATX_BASIC_STATS, STATX_TYPE, STATX_MODE, STATX_NLINK, STATX_UID, STATX_GID, STATX_ATIME, STATX_MTIME, STATX_CTIME,
-    STATX_INO, STATX_SIZE, STATX_BLOCKS, STATX_BTIME,
+    STATX_INO, STATX_SIZE, STATX_BLOCKS, STATX_BTIME, STATX_MNT_ID, STATX_DIOALIGN,
 }
 libc_names! { /// fallocate(2).
     FALLOCATE, 0;
@@ -255,8 +268,16 @@ names! { /// ioctl(2) requests seen most.
     TIOCSCTTY = 0x540e, TIOCGPGRP = 0x540f, TIOCSPGRP = 0x5410, TIOCOUTQ = 0x5411, TIOCSTI = 0x5412, TIOCGWINSZ = 0x5413,
     TIOCSWINSZ = 0x5414, FIONREAD = 0x541b, FIONBIO = 0x5421, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429, FIONCLEX = 0x5450,
     FIOCLEX = 0x5451, FIOASYNC = 0x5452, TIOCGPTN = 0x8004_5430, TIOCSPTLCK = 0x4004_5431, SIOCGIFCONF = 0x8912,
-    SIOCGIFFLAGS = 0x8913, SIOCGIFADDR = 0x8915, SIOCGIFINDEX = 0x8933, FICLONE = 0x4004_9409, FS_IOC_GETFLAGS = 0x8004_6601,
-    FS_IOC_SETFLAGS = 0x4004_6602, BLKGETSIZE64 = 0x8004_1272,
+    SIOCGIFFLAGS = 0x8913, SIOCGIFADDR = 0x8915, SIOCGIFINDEX = 0x8933, FICLONE = 0x4004_9409, FS_IOC32_GETFLAGS = 0x8004_6601,
+    FS_IOC32_SETFLAGS = 0x4004_6602, BLKGETSIZE64 = 0x8004_1272, TIOCEXCL = 0x540c, TIOCNXCL = 0x540d, TCSBRKP = 0x5425,
+    TIOCSBRK = 0x5427, TIOCCBRK = 0x5428, TIOCMGET = 0x5415, TIOCMBIS = 0x5416, TIOCMBIC = 0x5417, TIOCMSET = 0x5418,
+    TIOCGSOFTCAR = 0x5419, TIOCLINUX = 0x541c, TIOCCONS = 0x541d, TIOCPKT = 0x5420, TIOCGETD = 0x5424, TIOCSETD = 0x5423,
+    TIOCGPTPEER = 0x5441, FIOQSIZE = 0x5460, SIOCATMARK = 0x8905, SIOCGSTAMP_OLD = 0x8906, SIOCSIFFLAGS = 0x8914,
+    SIOCSIFADDR = 0x8916, SIOCGIFDSTADDR = 0x8917, SIOCGIFBRDADDR = 0x8919, SIOCGIFNETMASK = 0x891b, SIOCGIFMETRIC = 0x891d,
+    SIOCGIFMTU = 0x8921, SIOCSIFMTU = 0x8922, SIOCGIFHWADDR = 0x8927, SIOCGIFNAME = 0x8910, SIOCGIFTXQLEN = 0x8942,
+    SIOCETHTOOL = 0x8946, BLKROGET = 0x125e, BLKGETSIZE = 0x1260, BLKFLSBUF = 0x1261, BLKRAGET = 0x1263, BLKSSZGET = 0x1268,
+    BLKPBSZGET = 0x127b, LOOP_SET_FD = 0x4c00, LOOP_CLR_FD = 0x4c01, LOOP_GET_STATUS64 = 0x4c05, LOOP_CTL_GET_FREE = 0x4c82,
+    TUNSETIFF = 0x4004_54ca, TUNGETIFF = 0x8004_54d2,
 }
 names! { /// close_range(2).
 CLOSE_RANGE, 0; CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 }
@@ -278,7 +299,8 @@ const SIGNALS: [&str; 31] = [
 pub fn signal_name(signo: u32) -> String {
     match signo {
         1..=31 => SIGNALS[signo as usize - 1].to_string(),
-        32..=64 => format!("SIGRT_{}", signo - 32),
+        32 => "SIGRTMIN".to_string(),
+        33..=64 => format!("SIGRT_{}", signo - 32),
         _ => (signo as i32).to_string(),
     }
 }
@@ -304,7 +326,7 @@ mod tests {
         assert_eq!(shown(&FUTEX, 0x81), "FUTEX_WAKE|FUTEX_PRIVATE_FLAG");
         assert_eq!(shown(&SOCKTYPE, 0o2_000_001), "SOCK_STREAM|SOCK_CLOEXEC");
         assert_eq!(shown(&AT, 0), "0");
-        assert_eq!(shown(&SEEK, 9), "0x9");
+        assert_eq!(shown(&SEEK, 9), "0x9 /* SEEK_??? */");
         assert_eq!(signal_name(17), "SIGCHLD");
         assert_eq!(signal_name(34), "SIGRT_2");
     }
