@@ -16,7 +16,7 @@ use super::signal::calls::with_mask;
 use super::signal::host::SIGSET_SIZE;
 use super::signal::set::SigSet;
 use super::{abi::net::SigsetArg, guest, raw, time};
-use crate::mem::{MapRequest, Prot, space};
+use crate::mem::{GuestAddr, MapRequest, Prot, space};
 
 /// Bytes of the guest's page for a context, and where in it the host's context is, behind `struct aio_ring`.
 const PAGE: u32 = 4096;
@@ -226,6 +226,23 @@ fn tell(addr: u32, events: &mut [IoEvent]) -> SysResult {
     Ok(events.len() as u32)
 }
 
+/// How many events, at most `most`, can be written to the guest's memory from `addr` on.
+fn writable(addr: u32, most: u32) -> u32 {
+    const EVENT: u64 = size_of::<IoEvent>() as u64;
+    let start = u64::from(addr);
+    let limit = (start + u64::from(most.min(MAX_EVENTS)) * EVENT).min(1 << 32);
+    let can_write = |at: u64| {
+        space()
+            .prot(GuestAddr(at as u32))
+            .is_some_and(|p| p.contains(Prot::WRITE))
+    };
+    let mut end = start;
+    while end < limit && can_write(end) {
+        end = (end | u64::from(PAGE - 1)) + 1;
+    }
+    ((end.min(limit) - start) / EVENT) as u32
+}
+
 /// The common part of io_getevents and io_pgetevents.
 fn get_events(
     ctx: &mut SyscallContext<'_>,
@@ -238,12 +255,17 @@ fn get_events(
     if least < 0 || most < 0 || least > most {
         return Err(Errno::EINVAL);
     }
-    let room = a[2].min(MAX_EVENTS);
-    guest::dst(a[3], room.saturating_mul(size_of::<IoEvent>() as u32))?;
+    let mut room = writable(a[3], a[2]);
     let mut events = vec![IoEvent::default(); room as usize];
     let limit = limit.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64);
+    let buffer = if room == 0 {
+        // The kernel finds that out when there is an event, which it keeps.
+        room = a[2].min(MAX_EVENTS);
+        NOWHERE
+    } else {
+        events.as_mut_ptr() as u64
+    };
     let least = a[1].min(room);
-    let buffer = events.as_mut_ptr() as u64;
     let args = [context, least.into(), room.into(), buffer, limit];
     let ret = match mask {
         Some(mask) => with_mask(ctx, mask, |ctx, set| {

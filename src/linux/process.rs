@@ -446,7 +446,10 @@ pub fn host_clone_args(request: &CloneRequest, host_flags: u64) -> Result<[u64; 
     if host_flags & flags::PIDFD != 0 {
         args[1] = guest::dst(request.pidfd, 4)?;
     }
-    args[4] = request.exit_signal.into();
+    // clone3 wants none with CLONE_PARENT; clone takes the caller's own whatever it says (kernel/fork.c, copy_process).
+    if host_flags & libc::CLONE_PARENT as u64 == 0 {
+        args[4] = request.exit_signal.into();
+    }
     if !request.set_tid.is_empty() {
         args[8] = request.set_tid.as_ptr() as u64;
         args[9] = request.set_tid.len() as u64;

@@ -160,7 +160,7 @@ fn set_up(start: &mut Start<'_>, machine: &mut dyn Machine, task: &mut Task) -> 
     // SAFETY: gettid has no preconditions.
     task.tid = unsafe { libc::gettid() };
     // What a host thread shares by nature and this clone does not.
-    let mut unshare = request.flags & flags::NEW_ANY;
+    let mut unshare = request.flags & (flags::NEW_ANY | flags::NEWTIME);
     for flag in [flags::FS, flags::FILES, flags::SYSVSEM] {
         if request.flags & flag == 0 {
             unshare |= flag;

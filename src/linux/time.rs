@@ -171,7 +171,9 @@ fn sleep(
             deadline(&remaining).map_or(Rest::Arguments, Rest::Until)
         });
     }
-    if ret == -i64::from(libc::EINTR) && relative {
+    // Or a stop has interrupted it: the kernel has said then what was left, and gone on.
+    let stopped = ret == 0 && (remaining.tv_sec, remaining.tv_nsec) != (time.tv_sec, time.tv_nsec);
+    if relative && (stopped || ret == -i64::from(libc::EINTR)) {
         left(remaining)?;
     }
     Ok(Errno::check(ret)? as u32)

@@ -176,7 +176,7 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
         pending(machine.cpu()).fetch_and(!PENDING_SIGNAL, Ordering::SeqCst);
         take_in(task);
         tracee::settle(machine, task);
-        let next = task.held.iter().position(|q| !task.mask.contains(q.signo));
+        let next = next_of(task);
         let Some(next) = next else {
             if let Some(mask) = task.saved_mask.take() {
                 task.mask = mask;
@@ -225,6 +225,22 @@ pub fn deliver_pending(machine: &mut dyn Machine, task: &mut Task, process: &Pro
     if restart == Restart::NoHandler {
         rewind(machine.cpu());
     }
+}
+
+/// The place in `held` of the signal that the kernel would take first (kernel/signal.c, next_signal): faults' signals by
+/// their number, then in the order in which the host gave them.
+fn next_of(task: &Task) -> Option<usize> {
+    let open = || {
+        task.held
+            .iter()
+            .enumerate()
+            .filter(|(_, q)| !task.mask.contains(q.signo))
+    };
+    let faults = open().filter(|(_, q)| SigSet::SYNCHRONOUS.contains(q.signo));
+    faults
+        .min_by_key(|(_, q)| q.signo)
+        .or_else(|| open().next())
+        .map(|(at, _)| at)
 }
 
 /// A signal that was caught when it arrived and is default now.
