@@ -181,19 +181,19 @@ fn overlay(lower: &Path, policy: &Policy) -> Result<OwnedFd, ConfineError> {
     let below = open_dir(lower).map_err(fail)?;
     let memory = in_memory(c"0755", policy).map_err(fail)?;
     sys::attach(memory.as_fd(), lower).map_err(fail)?;
-    let (upper, work) = (lower.join("upper"), lower.join("work"));
-    fs::create_dir(&upper)
-        .and_then(|()| fs::create_dir(&work))
-        .map_err(fail)?;
+    // From here on by descriptors: names of the host's may lead elsewhere by now, if another guest has them in its root.
+    let link = |fd: i32, name: &str| format!("/proc/self/fd/{fd}{name}");
+    sys::make_dir_in(memory.as_fd(), c"upper", 0o755).map_err(fail)?;
+    sys::make_dir_in(memory.as_fd(), c"work", 0o755).map_err(fail)?;
+    let upper = link(memory.as_raw_fd(), "/upper");
     // The upper layer's own directory is the root that the guest sees.
-    if let Ok(meta) = fs::metadata(format!("/proc/self/fd/{}", below.as_raw_fd())) {
+    if let Ok(meta) = fs::metadata(link(below.as_raw_fd(), "")) {
         // An owner that is not mapped stays the caller.
         let _ = fs::set_permissions(&upper, meta.permissions());
     }
-    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|e| fail(e.into()));
-    let lower_name =
-        CString::new(format!("/proc/self/fd/{}", below.as_raw_fd())).map_err(|e| fail(e.into()))?;
-    let (upper_name, work_name) = (text(&upper)?, text(&work)?);
+    let text = |name: String| CString::new(name).map_err(|e| fail(e.into()));
+    let lower_name = text(link(below.as_raw_fd(), ""))?;
+    let (upper_name, work_name) = (text(upper)?, text(link(memory.as_raw_fd(), "/work"))?);
     let options = [
         (c"lowerdir", Some(lower_name.as_c_str())),
         (c"upperdir", Some(upper_name.as_c_str())),
@@ -201,7 +201,7 @@ fn overlay(lower: &Path, policy: &Policy) -> Result<OwnedFd, ConfineError> {
         (c"userxattr", None),
     ];
     let tree = sys::new_mount(c"overlay", &options, attr::NOSUID | attr::NODEV).map_err(fail)?;
-    let name = sys::c_path(lower).map_err(fail)?;
+    let name = text(link(memory.as_raw_fd(), ""))?;
     // SAFETY: a C string. The overlay holds on to its layers.
     sys::check(unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH) }).map_err(fail)?;
     Ok(tree)
