@@ -88,7 +88,7 @@ fn date(sec: i64, nsec: u32) -> String {
 fn file_times(addr: u32, step: u32, part_at: u32, f: impl Fn(u32) -> Option<String>) -> Option<String> {
     const UTIME_NOW: u32 = 0x3fff_ffff;
     const UTIME_OMIT: u32 = 0x3fff_fffe;
-    let one = |addr: u32| match word(addr + part_at)? {
+    let one = |addr: u32| match word(addr.checked_add(part_at)?)? {
         UTIME_NOW => Some("UTIME_NOW".to_string()),
         UTIME_OMIT => Some("UTIME_OMIT".to_string()),
         part => {
