@@ -64,6 +64,16 @@ pub struct Mismatch {
 /// An executor's outcomes of a batch, by slot.
 pub type Batched = Vec<Vec<Output>>;
 
+/// A sequence as part of a batch.
+#[derive(Clone)]
+pub struct Placed {
+    pub slot: usize,
+    /// Of the batch's inputs, and so of the places where guests collect outcomes: what a sequence writes there by mistake
+    /// hits the same outcomes whoever else is in the batch.
+    pub first: u32,
+    pub case: Case,
+}
+
 pub struct Desk<'a> {
     pub setting: &'a Setting,
     guests: Guests,
@@ -102,13 +112,14 @@ impl<'a> Desk<'a> {
         let at = case.at - slot_place(0, slot, case.flags);
         let all = self.run_batch(
             at,
-            &[(
+            &[Placed {
                 slot,
-                Case {
+                first: 0,
+                case: Case {
                     flags: case.flags | EVERYWHERE | detail,
                     ..case.clone()
                 },
-            )],
+            }],
         )?;
         Ok(all.map(|all| all.iter().map(|slots| slots[slot].clone()).collect()))
     }
@@ -117,30 +128,32 @@ impl<'a> Desk<'a> {
     ///
     /// # Errors
     /// When the emulators cannot be started again.
-    pub fn run_batch(&mut self, at: u32, cases: &[(usize, Case)]) -> io::Result<Result<Vec<Batched>, Death>> {
+    pub fn run_batch(&mut self, at: u32, cases: &[Placed]) -> io::Result<Result<Vec<Batched>, Death>> {
         self.guests.batch().slots = 0;
         self.guests.batch().guests = u32::MAX;
         self.guests.batch().at = 0;
         self.guests.publish();
         let number = self.guests.next();
         let batch = self.guests.batch();
-        batch.slots = cases.iter().map(|(slot, _)| *slot as u32 + 1).max().unwrap_or(0);
+        batch.slots = cases
+            .iter()
+            .map(|placed| placed.slot as u32 + 1)
+            .max()
+            .unwrap_or(0);
         batch.guests = self.taking_part;
         // Place 0 means fresh pages, which it has had.
         batch.at = at;
-        batch.modifies = u32::from(cases.iter().any(|(_, case)| case.flags & MODIFIES != 0));
+        batch.modifies = u32::from(cases.iter().any(|placed| placed.case.flags & MODIFIES != 0));
         batch.code.fill([FILLER; CODE_WORDS]);
         batch.slot.iter_mut().for_each(|slot| slot.inputs = 0);
-        let mut first = 0;
-        for (number, case) in cases {
+        for Placed { slot, first, case } in cases {
             batch.background = case.background as u32;
-            batch.code[*number] = case.code;
-            let slot = &mut batch.slot[*number];
-            slot.inputs = case.inputs.len() as u32;
-            slot.flags = case.flags;
-            slot.first = first;
-            first += slot.inputs;
-            let place = batch.cases(*number);
+            batch.code[*slot] = case.code;
+            let described = &mut batch.slot[*slot];
+            described.inputs = case.inputs.len() as u32;
+            described.flags = case.flags;
+            described.first = *first;
+            let place = batch.cases(*slot);
             batch.input[place].copy_from_slice(&case.inputs);
         }
         self.guests.publish();
@@ -166,9 +179,9 @@ impl<'a> Desk<'a> {
     pub fn company(
         &mut self,
         at: u32,
-        target: &(usize, Case),
-        others: &[(usize, Case)],
-    ) -> io::Result<Option<Vec<(usize, Case)>>> {
+        target: &Placed,
+        others: &[Placed],
+    ) -> io::Result<Option<Vec<Placed>>> {
         let mut left = others.to_vec();
         if !self.differs_among(at, target, &left)? {
             return Ok(None);
@@ -190,18 +203,13 @@ impl<'a> Desk<'a> {
         Ok(Some(left))
     }
 
-    fn differs_among(
-        &mut self,
-        at: u32,
-        target: &(usize, Case),
-        others: &[(usize, Case)],
-    ) -> io::Result<bool> {
+    fn differs_among(&mut self, at: u32, target: &Placed, others: &[Placed]) -> io::Result<bool> {
         let mut all = others.to_vec();
         all.push(target.clone());
         let Ok(outputs) = self.run_batch(at, &all)? else {
             return Ok(true);
         };
-        let (slot, case) = target;
+        let Placed { slot, case, .. } = target;
         let features = self.setting.context.features;
         let insns = any_instructions(&case.code, features);
         let listing = Listing {
@@ -325,6 +333,29 @@ impl<'a> Desk<'a> {
     pub fn disturbs(&self, case: &Case) -> bool {
         let found = interp::run(&self.setting.context, case, &self.backgrounds);
         found.is_ok_and(|all| all.iter().any(|one| one.disturbs))
+    }
+
+    /// Whether an executor's outcome of an input is excused, or nobody can say: from the excuse on one may have done what
+    /// the other, or the interpreter, did not.
+    ///
+    /// # Errors
+    /// See [`Desk::run`].
+    pub fn excuses(&mut self, case: &Case) -> io::Result<bool> {
+        let Ok(all) = self.run(case)? else {
+            return Ok(true);
+        };
+        let features = self.setting.context.features;
+        let insns = any_instructions(&case.code, features);
+        let listing = Listing {
+            code: &case.code,
+            base: case.address(),
+            features,
+            insns: &insns,
+        };
+        let taking_part = (1..all.len()).filter(|index| self.taking_part >> index & 1 == 1);
+        Ok(taking_part
+            .flat_map(|index| all[index].iter().zip(&all[0]))
+            .any(|(ours, theirs)| exclude::excused(ours, theirs, &listing).is_some()))
     }
 
     pub fn backgrounds(&self) -> &[Vec<u32>] {
