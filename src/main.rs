@@ -367,6 +367,14 @@ fn run(
         // Single steps are for looking closely: every flag is right at every instruction.
         precise_flags: config.one_insn_per_block,
         unlinked: config.log.contains(log::Items::EXEC),
+        // Who wants to see the code wants to see all of it.
+        interpret: match config
+            .log
+            .intersects(log::Items::IN_ASM | log::Items::IR | log::Items::OUT_ASM)
+        {
+            true => 0,
+            false => config.interpret.unwrap_or(exec::INTERPRET),
+        },
         host,
         clocks: clock_functions(start.process.vdso),
         place: config.strict.as_mut().map(arena_place),

@@ -117,7 +117,11 @@ fn control_flow() {
             assert_eq!(ours, theirs, "{name} in blocks of at most {max_insns}");
         }
     }
-    for options in [&[][..], &["--one-insn-per-block"]] {
+    for options in [
+        &["--interpret", "0"][..],
+        &["--interpret", "4294967295"],
+        &["--one-insn-per-block"],
+    ] {
         let ours = translated("max", options, &records);
         for ((&(name, ..), ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
             assert_eq!(ours, theirs, "{name} translated, {options:?}");
@@ -204,7 +208,10 @@ fn short_vectors_of(cpu: &str) {
         records.push(record);
     }
     let theirs = qemu(cpu, &records);
-    for ours in [lifted(&ctx, &records), translated(cpu, &[], &records)] {
+    for ours in [
+        lifted(&ctx, &records),
+        translated(cpu, &["--interpret", "0"], &records),
+    ] {
         for ((record, ours), theirs) in records.iter().zip(&ours).zip(&theirs) {
             assert_eq!(
                 ours, theirs,

@@ -102,6 +102,8 @@ fn assembly_guests_check_themselves() {
     for options in [
         &[][..],
         &["--one-insn-per-block"],
+        &["--interpret", "0"],
+        &["--interpret", "4294967295"],
         &["--strict-fp"],
         &["--host-without", "avx,lzcnt,bmi1,bmi2"],
         &["--no-aslr"],

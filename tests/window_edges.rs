@@ -63,12 +63,13 @@ fn map(addr: u32, prot: Prot) {
     space().mmap(&request).expect("guest memory");
 }
 
-/// The three kinds of window.
+/// The three kinds of window, and the first with what can be interpreted interpreted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Window {
     Reserved,
     Unreserved,
     Based,
+    Interpreted,
 }
 
 /// Runs `test` in a child with a window of its own.
@@ -86,7 +87,15 @@ fn in_child(window: Window, test: fn(&mut dyn Machine)) {
                 ..SpaceConfig::default()
             };
             Space::init(&config).expect("a window");
-            exec::init(&ExecConfig::new(Model::max())).expect("execution");
+            let config = ExecConfig {
+                interpret: if window == Window::Interpreted {
+                    u32::MAX
+                } else {
+                    0
+                },
+                ..ExecConfig::new(Model::max())
+            };
+            exec::init(&config).expect("execution");
             let mut machine = exec::new_machine(CODE, false, 0).expect("a processor");
             test(&mut *machine);
         });
@@ -221,6 +230,7 @@ fn every_form(machine: &mut dyn Machine) {
 #[test]
 fn every_form_at_the_edges() {
     in_child(Window::Reserved, every_form);
+    in_child(Window::Interpreted, every_form);
 }
 
 #[test]
@@ -343,6 +353,7 @@ fn across_the_ends(machine: &mut dyn Machine) {
 #[test]
 fn accesses_and_code_across_the_ends() {
     in_child(Window::Reserved, across_the_ends);
+    in_child(Window::Interpreted, across_the_ends);
 }
 
 #[test]
@@ -396,4 +407,5 @@ fn exclusives(machine: &mut dyn Machine) {
 fn exclusives_at_the_ends() {
     in_child(Window::Reserved, exclusives);
     in_child(Window::Based, exclusives);
+    in_child(Window::Interpreted, exclusives);
 }

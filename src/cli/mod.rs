@@ -71,6 +71,9 @@ struct Options {
     /// Translate one guest instruction per block, for tests
     #[arg(long)]
     one_insn_per_block: bool,
+    /// Interpret a place the first N times that it is reached, and translate it then [default: 2]
+    #[arg(long, value_name = "N")]
+    interpret: Option<u32>,
     /// Translate as if the host processor lacked FEATURES, a comma list such as avx512,gfni; for tests
     #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
     host_without: Vec<String>,
@@ -162,6 +165,8 @@ pub struct Config {
     pub aslr: bool,
     pub strict_fp: bool,
     pub one_insn_per_block: bool,
+    /// How often a place is interpreted before it is translated, if the user says.
+    pub interpret: Option<u32>,
     /// Names of host features not to be used; not checked here.
     pub host_without: Vec<String>,
     /// The window lies anywhere, not at host address 0.
@@ -288,6 +293,7 @@ impl Config {
             aslr: !options.no_aslr,
             strict_fp: options.strict_fp,
             one_insn_per_block: options.one_insn_per_block,
+            interpret: options.interpret,
             host_without: options.host_without,
             based: options.based,
             confined: !options.unconfined,
@@ -351,6 +357,9 @@ impl Config {
             && next.log.is_none()
         {
             option("-D", Some(file.as_os_str()));
+        }
+        if let Some(times) = self.interpret {
+            option("--interpret", Some(OsStr::new(&times.to_string())));
         }
         if !self.host_without.is_empty() {
             option("--host-without", Some(OsStr::new(&self.host_without.join(","))));

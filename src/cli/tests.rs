@@ -45,6 +45,8 @@ fn all_options() {
         "--no-aslr",
         "--strict-fp",
         "--one-insn-per-block",
+        "--interpret",
+        "7",
         "--host-without",
         "avx2,gfni",
         "--unconfined",
@@ -62,7 +64,10 @@ fn all_options() {
         ("cortex-a8", Items::IN_ASM | Items::EXEC)
     );
     assert!(c.stats && !c.aslr && c.strict_fp && c.one_insn_per_block && !c.confined && !c.sharing);
-    assert_eq!(c.host_without, ["avx2", "gfni"]);
+    assert_eq!(
+        (c.interpret, &c.host_without[..]),
+        (Some(7), &["avx2".to_string(), "gfni".into()][..])
+    );
     assert_eq!(c.argv(), ["zero", "x"]);
     let host = [("B".into(), "old".into()), ("C".into(), "3".into())];
     assert_eq!(

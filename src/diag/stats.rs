@@ -30,6 +30,8 @@ pub const EXIT_KINDS: usize = 16;
 pub struct Stats {
     /// Blocks translated.
     pub blocks: Counter,
+    /// Guest instructions executed by the interpreter.
+    pub interpreted: Counter,
     /// Guest instructions translated for the first time.
     pub guest_insns: Counter,
     /// Guest instructions translated again (after invalidation or a full cache, or in a second block).
@@ -64,6 +66,7 @@ impl Stats {
     const fn new() -> Stats {
         Stats {
             blocks: Counter::new(),
+            interpreted: Counter::new(),
             guest_insns: Counter::new(),
             guest_insns_again: Counter::new(),
             translate_ns: Counter::new(),
@@ -188,6 +191,7 @@ pub fn report(exit_names: &[&str]) -> String {
         format!("{:.1}", ratio(s.code_bytes.get(), all)),
     );
     row("side table bytes", s.table_bytes.get().to_string());
+    row("guest insns interpreted", s.interpreted.get().to_string());
     row("direct links", s.links.get().to_string());
     row("indirect misses", s.indirect_misses.get().to_string());
     row("return misses", s.return_misses.get().to_string());

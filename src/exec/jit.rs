@@ -1,5 +1,6 @@
 //! The run loop: enters translated code, understands why it came back, and turns that into events.
 
+use super::cold::{self, Left, Memo};
 use super::fork_hints::Note;
 use super::machine::{Event, Machine};
 use super::runtime::{ForkGuards, Runtime, Shared};
@@ -24,6 +25,7 @@ pub struct Jit {
     runtime: &'static Runtime,
     mode: FpMode,
     fork: Option<HeldForFork>,
+    memo: Memo,
 }
 
 /// Lock guards between `before_fork` and `after_fork_*`.
@@ -62,6 +64,7 @@ impl Jit {
             runtime,
             mode,
             fork: None,
+            memo: Memo::new(),
         })
     }
 
@@ -110,25 +113,57 @@ impl Jit {
         shared.cache.entry(id)
     }
 
-    /// The host address of the block for the pc, which the jump table knows from now on.
-    fn find(&mut self) -> u64 {
-        let location = self.location();
-        let (thread, runtime) = (&*self.thread, self.runtime);
-        let fill = !runtime.unlinked;
-        let then = |shared: &mut Shared, id: BlockId| {
-            if fill {
-                shared.cache.fill_table(id);
-                runtime.hints.note(Note::Filled(location));
-            }
-            Self::prepare(thread, runtime, shared, id)
-        };
-        {
-            let mut shared = runtime.shared();
-            if let Some(id) = shared.cache.find(location) {
-                return then(&mut shared, id);
+    /// Goes on at the pc: in its block, which the jump table knows from now on, or, as long as that is not worth a
+    /// translation, by interpreting.
+    fn find(&mut self) -> Next {
+        if let Some(entry) = self.known_block() {
+            return Next::Enter(entry);
+        }
+        let runtime = self.runtime;
+        if runtime.places.is_cold(self.location().target()) {
+            // SAFETY: the state lives as long as the thread; handlers that interrupt what follows only touch `pending`,
+            // atomically.
+            let state = unsafe { &mut *self.thread.state() };
+            match cold::run(state, self.thread.pending(), &runtime.places, &mut self.memo) {
+                Left::Find => return Next::Find,
+                Left::Event(event) => return Next::Event(event),
+                Left::Translate => {}
             }
         }
-        runtime.translate(location, then)
+        Next::Enter(self.translate())
+    }
+
+    /// The host address of the block for the pc, if there is one.
+    fn known_block(&mut self) -> Option<u64> {
+        let location = self.location();
+        let (thread, runtime) = (&*self.thread, self.runtime);
+        let mut shared = runtime.shared();
+        let id = shared.cache.find(location)?;
+        Some(Self::found(thread, runtime, location, &mut shared, id))
+    }
+
+    /// The host address of the block for the pc, which is made unless there is one.
+    fn translate(&mut self) -> u64 {
+        let location = self.location();
+        let (thread, runtime) = (&*self.thread, self.runtime);
+        runtime.translate(location, |shared, id| {
+            Self::found(thread, runtime, location, shared, id)
+        })
+    }
+
+    /// With the shared lock held: has the jump table know block `id` of `location`, and gets the thread ready to enter it.
+    fn found(
+        thread: &Thread,
+        runtime: &Runtime,
+        location: Location,
+        shared: &mut Shared,
+        id: BlockId,
+    ) -> u64 {
+        if !runtime.unlinked {
+            shared.cache.fill_table(id);
+            runtime.hints.note(Note::Filled(location));
+        }
+        Self::prepare(thread, runtime, shared, id)
     }
 
     /// Runs from host address `entry` until the next exit, which it understands.
@@ -195,6 +230,9 @@ impl Jit {
             return Next::Enter(Self::prepare(&self.thread, runtime, &mut shared, block));
         }
         drop(shared);
+        if runtime.places.is_cold(target.target()) {
+            return Next::Find;
+        }
         // Translating may start the cache again, so this thread must be seen to be out.
         self.thread.come_out();
         let thread = &*self.thread;
@@ -215,7 +253,7 @@ impl Jit {
             k if k == ExitKind::Lookup as u32 => {
                 stats().indirect_misses.add(1);
                 self.go_to(arg);
-                Next::Enter(self.find())
+                self.find()
             }
             k if k == ExitKind::Svc as u32 => Next::Event(Event::Syscall { imm: arg }),
             k if k == ExitKind::Served as u32 => Next::Event(Event::Served),
@@ -323,7 +361,7 @@ impl Machine for Jit {
                     let location = self.location();
                     match self.thread.look_up(location) {
                         Some(offset) => Next::Enter(self.runtime.base() + u64::from(offset)),
-                        None => Next::Enter(self.find()),
+                        None => self.find(),
                     }
                 }
             };

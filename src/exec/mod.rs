@@ -4,6 +4,7 @@
 //! process's threads share; [`translate`] makes blocks; [`signals`] and [`faults`] are the host's signal handler.
 
 mod clocks;
+mod cold;
 mod direct;
 pub mod family;
 mod faults;
@@ -28,6 +29,7 @@ pub use crate::lift::ClockFunction;
 use crate::lift::Context;
 pub use crate::x64::HostFeatures;
 use crate::{mem, x64};
+use cold::Places;
 pub use jit::Jit;
 use machine::Machine;
 pub use runtime::InitError;
@@ -76,6 +78,9 @@ impl FpMode {
     }
 }
 
+/// [`ExecConfig::interpret`] for a user's program (`docs/choices.md` has the measurements).
+pub const INTERPRET: u32 = 2;
+
 /// How execution is set up for a process.
 #[derive(Clone, Debug)]
 pub struct ExecConfig {
@@ -89,6 +94,9 @@ pub struct ExecConfig {
     pub one_insn: bool,
     /// Blocks are never linked: each is entered from the run loop (`-d exec`).
     pub unlinked: bool,
+    /// How often a place is interpreted before it is translated; `u32::MAX`: always. Taken as 0 where blocks are not linked
+    /// or of one instruction.
+    pub interpret: u32,
     /// The host's features that may be used.
     pub host: HostFeatures,
     /// Clock functions of the vDSO that are answered without a system call.
@@ -105,6 +113,7 @@ impl ExecConfig {
             precise_flags: false,
             one_insn: false,
             unlinked: false,
+            interpret: 0,
             host: HostFeatures::detect(),
             clocks: Vec::new(),
             place: None,
@@ -134,7 +143,20 @@ pub fn init(config: &ExecConfig) -> Result<(), InitError> {
 /// # Errors
 /// See [`InitError`].
 pub fn init_with(config: &ExecConfig, translator: Box<dyn Compile>) -> Result<(), InitError> {
-    runtime::init(config.place, x64::stubs::emit(), translator, config.unlinked)?;
+    let interpret = if config.unlinked || config.one_insn {
+        0
+    } else {
+        config.interpret
+    };
+    let clocks = config.clocks.iter().map(|function| function.pc).collect();
+    let places = Places::new(interpret, config.model.features, clocks);
+    runtime::init(
+        config.place,
+        x64::stubs::emit(),
+        translator,
+        config.unlinked,
+        places,
+    )?;
     // A second start has failed above.
     let _ = MODE.set(FpMode {
         features: config.model.features,

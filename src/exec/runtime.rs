@@ -4,6 +4,7 @@
 //! shared part's, held only for lookups and changes of the cache. Handlers that interrupted translated code take
 //! the second; whoever holds it never waits for another thread to leave translated code.
 
+use super::cold::Places;
 use super::family::Guest;
 use super::fork_hints::{ForkHints, Note};
 use super::thread::Thread;
@@ -100,6 +101,8 @@ pub struct Runtime {
     pub hints: ForkHints,
     /// Blocks are entered from the run loop only, one by one (to log or to step).
     pub unlinked: bool,
+    /// Which places are not worth a translation yet.
+    pub places: Places,
 }
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -129,6 +132,7 @@ pub fn init(
     (stub_bytes, stubs): (Vec<u8>, Stubs),
     translator: Box<dyn Compile>,
     unlinked: bool,
+    places: Places,
 ) -> Result<&'static Runtime, InitError> {
     let own_end = stub_bytes.len() as u32;
     let mut bytes = stub_bytes;
@@ -156,6 +160,7 @@ pub fn init(
         call_rust: call_rust_range(&stubs, own_end),
         hints: ForkHints::default(),
         unlinked,
+        places,
     };
     register_membarrier();
     RUNTIME.set(runtime).map_err(|_| InitError::Twice)?;

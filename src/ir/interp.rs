@@ -10,10 +10,10 @@ pub use arith::{advance_it, holds};
 pub use fp::{fp_flags, fp_op, read_fpscr, write_fpscr};
 use memory::NoMemory;
 pub use memory::{MemFault, Memory};
-use parallel::parallel;
+pub use parallel::parallel;
 pub use vector::{QC, vec_op};
 
-mod arith;
+pub mod arith;
 mod crypto;
 mod fp;
 mod memory;

@@ -3,7 +3,7 @@
 use super::{Context, block, flags};
 use crate::cpu::model::Features;
 use crate::ir::ops::Flags;
-use crate::isa::insn::{Decoded, Insn, Undecoded};
+use crate::isa::insn::{DecodeResult, Decoded, Insn, Undecoded};
 use crate::isa::{a32, t32};
 
 /// The guest's executable memory.
@@ -45,54 +45,50 @@ pub enum Fetched {
     Fault(u32),
 }
 
-/// Fetches and decodes the instruction at `pc`. An A32 address that is not a multiple of four faults.
-pub fn decode_at(pc: u32, thumb: bool, in_it: bool, fetch: &dyn Fetch, features: Features) -> Fetched {
-    let both = fetch.fetch32(pc & !1);
-    let hw1 = match both {
-        Some(both) => both as u16,
-        None => match fetch.fetch16(pc & !1) {
-            Some(hw1) => hw1,
-            None => return Fetched::Fault(pc),
-        },
-    };
-    let second = |at: u32| match both {
-        Some(both) => Ok((both >> 16) as u16),
-        None => fetch.fetch16(at).ok_or(at),
-    };
-    if !thumb {
-        if pc & 3 != 0 {
-            return Fetched::Fault(pc);
-        }
-        let hw2 = match second(pc.wrapping_add(2)) {
-            Ok(hw) => hw,
-            Err(at) => return Fetched::Fault(at),
-        };
-        let word = u32::from(hw2) << 16 | u32::from(hw1);
-        return match a32::decode(word, features) {
-            Ok(decoded) => Fetched::Insn { decoded, word },
-            Err(why) => Fetched::Undecoded { why, word, size: 4 },
-        };
+/// Fetches the instruction at `pc`: its encoding as in [`Fetched`], and its size in bytes. An A32 address that is not a
+/// multiple of four faults.
+///
+/// # Errors
+/// The address at which fetching faults.
+#[inline]
+pub fn fetch_at(pc: u32, thumb: bool, fetch: &dyn Fetch, features: Features) -> Result<(u32, u8), u32> {
+    if !thumb && pc & 3 != 0 {
+        return Err(pc);
     }
-    let wide = t32::is_wide(hw1, features);
-    let hw2 = if wide {
-        match second(pc.wrapping_add(2)) {
-            Ok(hw) => hw,
-            Err(at) => return Fetched::Fault(at),
-        }
-    } else {
-        0
+    let both = fetch.fetch32(pc & !1);
+    let first = match both {
+        Some(both) => both as u16,
+        None => fetch.fetch16(pc & !1).ok_or(pc)?,
     };
-    let word = if wide {
-        u32::from(hw1) << 16 | u32::from(hw2)
-    } else {
-        u32::from(hw1)
+    if thumb && !t32::is_wide(first, features) {
+        return Ok((first.into(), 2));
+    }
+    let at = pc.wrapping_add(2);
+    let second = match both {
+        Some(both) => (both >> 16) as u16,
+        None => fetch.fetch16(at).ok_or(at)?,
     };
-    match t32::decode(hw1, hw2, in_it, features) {
-        Ok(decoded) => Fetched::Insn { decoded, word },
-        Err(why) => Fetched::Undecoded {
-            why,
-            word,
-            size: if wide { 4 } else { 2 },
+    let (high, low) = if thumb { (first, second) } else { (second, first) };
+    Ok((u32::from(high) << 16 | u32::from(low), 4))
+}
+
+/// Decodes what [`fetch_at`] has fetched.
+#[inline]
+pub fn decode(word: u32, size: u8, thumb: bool, in_it: bool, features: Features) -> DecodeResult {
+    match (thumb, size) {
+        (false, _) => a32::decode(word, features),
+        (true, 2) => t32::decode(word as u16, 0, in_it, features),
+        (true, _) => t32::decode((word >> 16) as u16, word as u16, in_it, features),
+    }
+}
+
+/// Fetches and decodes the instruction at `pc`.
+pub fn decode_at(pc: u32, thumb: bool, in_it: bool, fetch: &dyn Fetch, features: Features) -> Fetched {
+    match fetch_at(pc, thumb, fetch, features) {
+        Err(at) => Fetched::Fault(at),
+        Ok((word, size)) => match decode(word, size, thumb, in_it, features) {
+            Ok(decoded) => Fetched::Insn { decoded, word },
+            Err(why) => Fetched::Undecoded { why, word, size },
         },
     }
 }

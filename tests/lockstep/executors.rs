@@ -67,6 +67,9 @@ pub fn setting(emu: &str, model: &'static Model, program: &Path, variants: Varia
             },
             turns,
         );
+        // What can be is interpreted, always; else the first inputs of a sequence are.
+        ours(&["--interpret", "4294967295"], block, turns);
+        ours(&["--interpret", "0"], block, turns);
         let host = HostFeatures::detect();
         for name in HostFeatures::NAMES {
             if host.without([*name]).is_ok_and(|less| less != host) {

@@ -138,6 +138,7 @@ fn config(batch: u64) -> ExecConfig {
         precise_flags: batch % 5 == 1,
         one_insn: batch % 11 == 5,
         unlinked: batch % 13 == 7,
+        interpret: if batch % 3 == 2 { u32::MAX } else { 0 },
         ..ExecConfig::new(model)
     }
 }

@@ -35,12 +35,12 @@ pub fn advance_it(it: u8) -> u8 {
 }
 
 /// N and Z of a result, in bits 31 and 30.
-pub(super) fn nz(result: u32) -> u32 {
+pub fn nz(result: u32) -> u32 {
     result & 0x8000_0000 | u32::from(result == 0) << 30
 }
 
 /// Sum, carry out and signed overflow.
-pub(super) fn add_with_carry(a: u32, b: u32, carry: bool) -> (u32, bool, bool) {
+pub fn add_with_carry(a: u32, b: u32, carry: bool) -> (u32, bool, bool) {
     let unsigned = u64::from(a) + u64::from(b) + u64::from(carry);
     let signed = i64::from(a as i32) + i64::from(b as i32) + i64::from(carry);
     let sum = unsigned as u32;
@@ -48,7 +48,7 @@ pub(super) fn add_with_carry(a: u32, b: u32, carry: bool) -> (u32, bool, bool) {
 }
 
 /// LSL_C, amount at least 1: result and carry out.
-pub(super) fn lsl(a: u32, amount: u32) -> (u32, bool) {
+pub fn lsl(a: u32, amount: u32) -> (u32, bool) {
     match amount {
         0..=32 => {
             let wide = u64::from(a) << amount;
@@ -59,7 +59,7 @@ pub(super) fn lsl(a: u32, amount: u32) -> (u32, bool) {
 }
 
 /// LSR_C, amount at least 1.
-pub(super) fn lsr(a: u32, amount: u32) -> (u32, bool) {
+pub fn lsr(a: u32, amount: u32) -> (u32, bool) {
     match amount {
         0..=32 => {
             let wide = u64::from(a) << 32 >> amount;
@@ -70,13 +70,13 @@ pub(super) fn lsr(a: u32, amount: u32) -> (u32, bool) {
 }
 
 /// ASR_C, amount at least 1.
-pub(super) fn asr(a: u32, amount: u32) -> (u32, bool) {
+pub fn asr(a: u32, amount: u32) -> (u32, bool) {
     let wide = (u64::from(a) << 32) as i64 >> amount.min(32);
     ((wide >> 32) as u32, wide >> 31 & 1 != 0)
 }
 
 /// ROR_C, amount at least 1.
-pub(super) fn ror(a: u32, amount: u32) -> (u32, bool) {
+pub fn ror(a: u32, amount: u32) -> (u32, bool) {
     let result = a.rotate_right(amount & 31);
     (result, result >> 31 != 0)
 }

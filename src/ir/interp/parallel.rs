@@ -27,7 +27,7 @@ const LANES: [Lanes; 6] = [
 
 /// The result of `aux` (ParallelKind * 8 + ParallelOp) on `a` and `b`, and the GE byte mask if the kind sets it. What
 /// `aux` doesn't name is SADD16.
-pub(super) fn parallel(aux: u8, a: u32, b: u32) -> (u32, Option<u32>) {
+pub fn parallel(aux: u8, a: u32, b: u32) -> (u32, Option<u32>) {
     use Kind::*;
     let kinds = [
         Signed,
