@@ -4,7 +4,8 @@
 //! - `TRIALS [SEED]`: that many random trials in all, over scalar operations and modes. Without arguments, a short run.
 //! - `each TRIALS [SEED]`: that many for each scalar operation with single- or double-precision operands.
 //! - `halves`: every half-precision value through the one-operand operations, in every mode.
-//! - `pairs`: every pair of half-precision values through the vector operations, with and without FZ16.
+//! - `pairs [FIRST [COUNT]]`: every pair of half-precision values through the vector operations, with and without FZ16; of all
+//!   operations or of COUNT of them from FIRST on, each some minutes of one core.
 //! - `vectors TRIALS [SEED]`: that many random vectors for each form of the vector operations.
 
 mod onestep;
@@ -107,7 +108,7 @@ fn halves() -> ExitCode {
     })
 }
 
-fn pairs() -> ExitCode {
+fn pairs(from: usize, count: usize) -> ExitCode {
     const FZ16: u32 = 1 << 19;
     /// First operands of a job.
     const ROWS: u32 = 64;
@@ -118,8 +119,17 @@ fn pairs() -> ExitCode {
         .collect();
     assert!(cases.iter().any(|c| c.op == VecOp::FRecps));
     let chunks = (0x1_0000 / ROWS) as usize;
-    run("pairs of halves", cases.len() * 2 * chunks, |number| {
-        let (case, rest) = (number / (2 * chunks), number % (2 * chunks));
+    let wanted = &cases[from.min(cases.len())..cases.len().min(from.saturating_add(count))];
+    for (number, case) in cases.iter().enumerate() {
+        let which = if wanted.iter().any(|c| std::ptr::eq(c, case)) {
+            ""
+        } else {
+            ", not now"
+        };
+        println!("{number}: {:?} {:?}{which}", case.op, case.shape);
+    }
+    run("pairs of halves", wanted.len() * 2 * chunks, |number| {
+        let (case, rest) = (from + number / (2 * chunks), number % (2 * chunks));
         let fpscr = if rest & 1 == 0 { 0 } else { FZ16 };
         let first = rest as u32 / 2 * ROWS;
         let every = |f: &dyn Fn(u32) -> u32| (0..8).fold(0, |v, i| v | u128::from(f(i)) << (16 * i));
@@ -162,7 +172,7 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).find(|w| MODES.contains(w)) {
         Some("each") => each(count(100_000), seed),
         Some("halves") => halves(),
-        Some("pairs") => pairs(),
+        Some("pairs") => pairs(count(0), numbers.get(1).map_or(usize::MAX, |&n| n as usize)),
         Some("vectors") => vectors(count(1_000), seed),
         _ => mixed(count(200_000), seed),
     }
