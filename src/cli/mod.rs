@@ -71,7 +71,7 @@ struct Options {
     /// Translate one guest instruction per block, for tests
     #[arg(long)]
     one_insn_per_block: bool,
-    /// Interpret a place the first N times that it is reached, and translate it then [default: 2]
+    /// Interpret a place the first N times that it is reached (less often in long programs), then translate it [default: 2]
     #[arg(long, value_name = "N")]
     interpret: Option<u32>,
     /// Translate as if the host processor lacked FEATURES, a comma list such as avx512,gfni; for tests

@@ -357,9 +357,12 @@ impl Machine for Jit {
                     if self.thread.pending().load(Ordering::SeqCst) != 0 {
                         return Event::Interrupted;
                     }
-                    // After a system call or a signal the place is mostly a known one.
+                    // After a system call or a signal the place is mostly a known one. A table of an older epoch knows
+                    // nothing: `find` gets the thread the new one.
                     let location = self.location();
-                    match self.thread.look_up(location) {
+                    let is_current = self.thread.epoch.get() == self.runtime.epoch();
+                    let known = is_current.then(|| self.thread.look_up(location));
+                    match known.flatten() {
                         Some(offset) => Next::Enter(self.runtime.base() + u64::from(offset)),
                         None => self.find(),
                     }

@@ -34,6 +34,9 @@ const KUSER: u32 = 0xffff_0000;
 /// A program with more places than this repeats itself: from then on only first arrivals are interpreted.
 const SHORT_PROGRAM: u32 = 2048;
 
+/// From this many places on all are translated at once: what interpreting costs a long program has an end.
+const LONG_PROGRAM: u32 = 8192;
+
 /// How often places were reached, as far as that is known.
 pub struct Places {
     /// Arrivals that are interpreted; 0: none; [`Places::ALWAYS`]: all.
@@ -86,7 +89,8 @@ impl Places {
     fn limit_now(&self) -> u32 {
         match self.known.load(Ordering::Relaxed) {
             ..SHORT_PROGRAM => self.limit,
-            _ => self.limit.min(1),
+            ..LONG_PROGRAM => self.limit.min(1),
+            _ => 0,
         }
     }
 
@@ -319,13 +323,17 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_many_places_has_each_interpreted_once() {
+    fn a_program_of_many_places_has_each_interpreted_once_then_none() {
         let places = places(2);
         for n in 0..SHORT_PROGRAM {
             assert!(places.arrive(0x8000 + 2 * n));
         }
         assert!(places.arrive(0x10_0000), "the first time");
         assert!(!places.arrive(0x10_0000));
+        for n in SHORT_PROGRAM + 1..LONG_PROGRAM {
+            assert!(places.arrive(0x8000 + 2 * n));
+        }
+        assert!(!places.arrive(0x20_0000));
     }
 
     #[test]
