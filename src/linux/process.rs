@@ -386,6 +386,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
         .then(|| host_clone_args(request, host_flags))
         .transpose()?;
     exec::found_family(process);
+    let traced = (tracer::hold(), tracee::hold());
     let held = own_fds::hold(process);
     ctx.machine.before_fork(!own_fds::are_shared());
     let mut threads = process.threads();
@@ -412,7 +413,7 @@ fn fork(ctx: &mut SyscallContext<'_>, request: &CloneRequest) -> SysResult {
         }
     };
     drop((actions, blocks));
-    drop(held);
+    drop((held, traced));
     if ret != 0 {
         drop(threads);
         ctx.machine.after_fork_parent();

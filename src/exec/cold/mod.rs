@@ -89,7 +89,7 @@ impl Places {
     fn limit_now(&self) -> u32 {
         match self.known.load(Ordering::Relaxed) {
             ..SHORT_PROGRAM => self.limit,
-            ..LONG_PROGRAM => self.limit.min(1),
+            SHORT_PROGRAM..LONG_PROGRAM => self.limit.min(1),
             _ => 0,
         }
     }

@@ -176,6 +176,11 @@ pub fn cover(machine: &mut dyn Machine, task: &mut Task) {
     flush(machine);
 }
 
+/// What dropping code needs. Held around fork, and taken before the machine's locks, as [`flush`] does.
+pub fn hold() -> impl Sized {
+    FLUSHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Drops the code that tracers have written over.
 fn flush(machine: &mut dyn Machine) {
     let _flushing = FLUSHING.lock().unwrap_or_else(PoisonError::into_inner);

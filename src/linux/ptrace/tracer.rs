@@ -63,6 +63,11 @@ pub fn tracees() -> MutexGuard<'static, BTreeMap<i32, Tracee>> {
     TRACEES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The tracees. Held around fork, so that the child's are not locked for ever.
+pub fn hold() -> impl Sized {
+    tracees()
+}
+
 /// In a child of fork, which traces nobody.
 pub fn forget() {
     tracees().clear();
