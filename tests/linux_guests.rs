@@ -366,6 +366,14 @@ fn threads_behind_another_filter() {
     );
 }
 
+/// Often enough that one of the hangs that it is about would mostly show.
+#[test]
+fn forks_between_threads_that_write_code() {
+    for _ in 0..5 {
+        check_with(&["--interpret", "0"], "forks", &TARGETS);
+    }
+}
+
 #[test]
 fn storms() {
     check("storms", &TARGETS);
