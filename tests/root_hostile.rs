@@ -147,13 +147,13 @@ fn the_callers_descriptors() {
         .expect("a file");
     let (socket, _peer) = std::os::unix::net::UnixStream::pair().expect("sockets");
     let (pipe, _other) = std::io::pipe().expect("a pipe");
-    // SAFETY: duplicates of open descriptors, above the numbers that are put in place below; they live to the test's end.
     let sources = [
         directory.as_raw_fd(),
         file.as_raw_fd(),
         socket.as_raw_fd(),
         pipe.as_raw_fd(),
     ]
+    // SAFETY: duplicates of open descriptors, above the numbers that are put in place below; they live to the test's end.
     .map(|fd| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 400) });
     assert!(sources.iter().all(|&fd| (400..800).contains(&fd)));
     // Of each kind, low, among the emulator's own, and the last.

@@ -8,6 +8,8 @@ use super::interp;
 use super::layout::{BACKGROUNDS, BATCH_CODE, CODE_WORDS, DETAIL, EVERYWHERE, MODIFIES, Output, SLOTS};
 use super::process::{Death, Emulator, Guests};
 use super::sequence::slot_place;
+use emu::cpu::model::Features;
+use emu::isa::insn::Insn;
 use emu::lift::Context;
 use std::io;
 use std::path::PathBuf;
@@ -212,12 +214,7 @@ impl<'a> Desk<'a> {
         let Placed { slot, case, .. } = target;
         let features = self.setting.context.features;
         let insns = any_instructions(&case.code, features);
-        let listing = Listing {
-            code: &case.code,
-            base: case.address(),
-            features,
-            insns: &insns,
-        };
+        let listing = listing(case, features, &insns);
         let theirs = &outputs[0][*slot];
         Ok((1..outputs.len())
             .filter(|i| self.taking_part >> i & 1 == 1)
@@ -265,12 +262,7 @@ impl<'a> Desk<'a> {
         };
         let features = self.setting.context.features;
         let insns = any_instructions(&case.code, features);
-        let listing = Listing {
-            code: &case.code,
-            base: case.address(),
-            features,
-            insns: &insns,
-        };
+        let listing = listing(case, features, &insns);
         let mut executors: Vec<(&str, Exactness, &[Output])> = Vec::new();
         for (index, (executor, outputs)) in self.setting.executors.iter().zip(&all).enumerate().skip(1) {
             if self.taking_part >> index & 1 == 1 {
@@ -346,12 +338,7 @@ impl<'a> Desk<'a> {
         };
         let features = self.setting.context.features;
         let insns = any_instructions(&case.code, features);
-        let listing = Listing {
-            code: &case.code,
-            base: case.address(),
-            features,
-            insns: &insns,
-        };
+        let listing = listing(case, features, &insns);
         let taking_part = (1..all.len()).filter(|index| self.taking_part >> index & 1 == 1);
         Ok(taking_part
             .flat_map(|index| all[index].iter().zip(&all[0]))
@@ -369,6 +356,15 @@ pub const INTERPRETER: Exactness = Exactness {
     underflow: true,
     siginfo: false,
 };
+
+fn listing<'a>(case: &'a Case, features: Features, insns: &'a [Insn]) -> Listing<'a> {
+    Listing {
+        code: &case.code,
+        base: case.address(),
+        features,
+        insns,
+    }
+}
 
 /// Gives the guests the windows' contents.
 pub fn fill_backgrounds(guests: &mut Guests, backgrounds: &[Vec<u32>]) {

@@ -4,7 +4,7 @@
 //! executes at its start it executes once. So the run loop has a place interpreted the first times that it is reached
 //! ([`Places`]) and translated from then on. The interpreter knows the instructions that such code consists of: integer
 //! arithmetic, loads, stores and branches. At any other, at whatever faults, and at what is hot it leaves: the
-//! state is then exactly that before the instruction, and translated code goes on from there. So it has no faults of its
+//! state is then one from which translated code can begin the instruction, and it goes on from there. So it has no faults of its
 //! own to report, and what an instruction means in the rare cases is said in one place, `lift`.
 
 mod memory;

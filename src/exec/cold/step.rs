@@ -1,7 +1,8 @@
 //! One instruction: data processing and branches; loads and stores are next door.
 //!
-//! `None` means that the instruction is left to translated code. Nothing has changed then: registers, flags and
-//! memory are written when nothing can go wrong any more.
+//! `None` means that the instruction is left to translated code. Core registers and flags are unchanged then: they are
+//! written when nothing can go wrong any more. Of a transfer of several registers, memory or floating-point registers may
+//! have been written; translated code does it again from the start.
 
 use crate::cpu::model::Features;
 use crate::cpu::state::{CpuState, NO_EXCLUSIVE};
