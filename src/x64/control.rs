@@ -404,6 +404,7 @@ impl Emitter<'_> {
             match a {
                 SoftArg::None => {}
                 SoftArg::Xmm(x) => self.asm.op(Enc::of(0x29), *x, at.into()),
+                SoftArg::Gpr(_) => unreachable!("operands of vector operations are vectors"),
                 SoftArg::Mem(m) => {
                     for half in [0, 8] {
                         let word = |m: Mem| Mem {
@@ -438,6 +439,7 @@ impl Emitter<'_> {
             match a {
                 SoftArg::None => {}
                 SoftArg::Xmm(x) => self.asm.op(Enc::of(0xd6).prefix(0x66), *x, at.into()),
+                SoftArg::Gpr(r) => self.asm.op(Enc::new(0x89).w(), *r, at.into()),
                 SoftArg::Mem(m) => {
                     self.asm.op(Enc::new(0x8b).w(), RAX, (*m).into());
                     self.asm.op(Enc::new(0x89).w(), RAX, at.into());

@@ -115,6 +115,8 @@ pub(super) enum Cold {
 pub(super) enum SoftArg {
     None,
     Xmm(u8),
+    /// Of an operation that has no operand in memory.
+    Gpr(u8),
     /// In the state.
     Mem(Mem),
 }

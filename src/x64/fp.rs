@@ -101,11 +101,15 @@ impl Emitter<'_> {
             FCmp32 | FCmp64 => self.compare(inst),
             F32ToInt | F64ToInt => self.float_to_int(inst),
             IntToF32 | IntToF64 => self.int_to_float(inst),
-            F32ToFixed | F64ToFixed | FixedToF32 | FixedToF64 | HalfToF32 | F32ToHalf => self.soft(inst),
+            F32ToFixed | F64ToFixed => self.float_to_fixed(inst),
+            FixedToF32 | FixedToF64 => self.fixed_to_float(inst),
+            HalfToF32 | HalfToF64 => self.half_to_float(inst),
+            F32ToHalf => self.float_to_half(inst),
+            Half => self.half_arithmetic(inst),
             FMinNm32 | FMaxNm32 | FMinNm64 | FMaxNm64 => self.number_form(inst),
             FRint32 | FRint64 => self.round_to_integral(inst),
             F32Round | F64Round => self.round_to_int(inst),
-            HalfToF64 | F64ToHalf | Half | HalfCmp | F64ToJs | F32ToBf16 => self.soft(inst),
+            F64ToHalf | HalfCmp | F64ToJs | F32ToBf16 => self.soft(inst),
             SelectF32 | SelectF64 => self.select_fp(inst),
             BitsToF32 | BitsToF64 => {
                 let r = self.reg(inst.a);

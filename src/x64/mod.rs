@@ -10,6 +10,8 @@ mod emit;
 pub mod evex;
 mod flags;
 pub mod fp;
+mod fp_fixed;
+mod fp_half;
 mod fp_v8;
 mod host;
 mod int;

@@ -7,6 +7,7 @@ mod arith;
 mod convert;
 mod crypto;
 mod fp;
+mod half;
 mod host;
 mod permute;
 mod saturate;
@@ -23,7 +24,7 @@ use crate::cpu::state::CpuState;
 use crate::ir::ops::{Flags, Inst, Op, Value};
 use crate::ir::vector::{Shape, VecOp};
 use dynasmrt::{DynasmApi, dynasm};
-use host::{op3a, op38, op66};
+pub(super) use host::{op3a, op38, op66};
 use std::mem::offset_of;
 
 /// Displacement of vector operand `k` of a helper call.

@@ -4,6 +4,7 @@
 use super::super::asm::{Cc, Enc, Mem, Rm};
 use super::super::emit::Emitter;
 use super::super::evex::Evex;
+use super::super::fp_half::{AHP, CVTPH2PS, CVTPS2PH, FZ16};
 use super::super::fp_v8::{QUIET, rounding};
 use super::super::regs::disp;
 use super::super::stubs::{Helper, helper_disp};
@@ -21,16 +22,10 @@ const CVTTPS2DQ: Enc = Enc::of(0x5b).prefix(0xf3);
 /// VCVTTPS2UDQ, VCVTUDQ2PS (EVEX).
 const CVTTPS2UDQ: Enc = Enc::of(0x78);
 const CVTUDQ2PS: Enc = Enc::of(0x7a).prefix(0xf2);
-const VCVTPH2PS: Enc = op38(0x13);
-const VCVTPS2PH: Enc = op3a(0x1d);
 const ROUNDPS: Enc = op3a(0x08);
 const PTEST: Enc = op38(0x17);
 const PEXTRB: Enc = op3a(0x14);
 const PINSRB: Enc = op3a(0x20);
-
-/// FPSCR.FZ16 and FPSCR.AHP.
-const FZ16: u32 = 1 << 19;
-const AHP: u32 = 1 << 26;
 
 /// 2^`n` in single precision.
 fn power(n: i32) -> u64 {
@@ -48,7 +43,7 @@ impl Emitter<'_> {
                     self.half_multiply_add(inst, shape)
                 }
                 VecOp::BfMlal if self.opts.host.fma => self.bf16_multiply_add(inst),
-                _ => false,
+                _ => self.vec_half(inst, op, shape),
             };
         }
         match op {
@@ -246,7 +241,7 @@ impl Emitter<'_> {
     }
 
     /// The whole operation in software if FPSCR has `bit`; it ends at `end`.
-    fn unless_mode(&mut self, inst: &Inst, o: Operands, bit: u32, end: DynamicLabel) {
+    pub(super) fn unless_mode(&mut self, inst: &Inst, o: Operands, bit: u32, end: DynamicLabel) {
         let fpscr = Mem::state(disp(offset_of!(CpuState, fpscr)));
         self.asm.test_ri(fpscr.into(), bit);
         self.again_instead(inst, o, Cc::Ne, end);
@@ -274,7 +269,7 @@ impl Emitter<'_> {
         let end = self.asm.new_label();
         self.unless_mode(inst, o, AHP, end);
         self.trapping(inst, o);
-        self.asm.vex(VCVTPH2PS, dst, 0, Rm::Reg(a));
+        self.asm.vex(CVTPH2PS, dst, 0, Rm::Reg(a));
         self.v2_i(CMPPS, t, dst, Rm::Reg(dst), predicate::UNORD_Q);
         self.again_if(inst, o, t, g);
         self.asm.bind(end);
@@ -297,7 +292,7 @@ impl Emitter<'_> {
         self.denormals_trap(inst, o, a, u);
         self.trapping(inst, o);
         // The source is the register, the destination what ModRM may have in memory. Bit 2 clear: to nearest.
-        self.asm.vex_i(VCVTPS2PH, a, 0, Rm::Reg(dst), 0);
+        self.asm.vex_i(CVTPS2PH, a, 0, Rm::Reg(dst), 0);
         self.v2(PAND, t, dst, magnitude);
         self.v2(pcmpeq(1), t, t, smallest);
         self.v2(POR, t, t, Rm::Reg(u));
@@ -323,9 +318,9 @@ impl Emitter<'_> {
         let end = self.asm.new_label();
         self.unless_mode(inst, o, FZ16, end);
         self.trapping(inst, o);
-        self.asm.vex(VCVTPH2PS, x, 0, Rm::Reg(b));
+        self.asm.vex(CVTPH2PS, x, 0, Rm::Reg(b));
         self.trapping(inst, o);
-        self.asm.vex(VCVTPH2PS, y, 0, Rm::Reg(c));
+        self.asm.vex(CVTPH2PS, y, 0, Rm::Reg(c));
         if !shape.is_q() {
             self.asm.op(MOVQ, x, Rm::Reg(x));
             self.asm.op(MOVQ, y, Rm::Reg(y));
