@@ -4,9 +4,9 @@ use super::abi::open as oflags;
 use super::call::{AT_SYMLINK_NOFOLLOW, SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
 use super::exec::leave_family;
-use super::guest;
 use super::path::{self, Purpose};
 use super::process::flags;
+use super::{exec, guest};
 use crate::diag::log::Items;
 
 /// Version 1 of the capability interface has one element, versions 2 and 3 two; an element is 12 bytes.
@@ -63,9 +63,27 @@ pub fn pivot_root(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     Ok(0)
 }
 
+/// Adds to a guest's ruleset that the emulator's own program may be executed, by which what the guest executes is started. The
+/// guest cannot name it. A rule may only have rights that the ruleset handles: those that it does not are not refused.
+fn keep_executable(ruleset: u32) {
+    const EXECUTE: u64 = 1;
+    const READ_FILE: u64 = 4;
+    let Some(program) = exec::private_fd() else { return };
+    for rights in [EXECUTE, READ_FILE] {
+        // `struct landlock_path_beneath_attr`, packed: 64 bits of rights, then the descriptor.
+        let mut rule = [0; 12];
+        rule[..8].copy_from_slice(&rights.to_le_bytes());
+        rule[8..].copy_from_slice(&program.to_le_bytes());
+        let args = [signed(ruleset), 1, rule.as_ptr() as u64, 0];
+        // SAFETY: twelve bytes that live over the call. What is no ruleset, or handles no such right, is refused.
+        let _ = unsafe { host(libc::SYS_landlock_add_rule, &args) };
+    }
+}
+
 /// landlock_restrict_self(fd, flags).
 pub fn landlock_restrict_self(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     leave_family(ctx.process);
+    keep_executable(a[0]);
     // SAFETY: no pointers.
     unsafe { host(libc::SYS_landlock_restrict_self, &[signed(a[0]), a[1].into()]) }.map(|_| 0)
 }

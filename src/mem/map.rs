@@ -160,7 +160,7 @@ impl Space {
         self.check_limits(&state, range.clone(), byte)?;
         let fd = if flags & libc::MAP_ANONYMOUS != 0 { -1 } else { fd };
         // SAFETY: `place` yields a range of the guest's window; the guest decides what it loses there.
-        unsafe {
+        let mapped = unsafe {
             host::map_fixed(
                 self.at(range.start),
                 u64::from(count) << PAGE_SHIFT,
@@ -168,7 +168,16 @@ impl Space {
                 flags & HOST_FLAGS,
                 fd,
                 offset,
-            )?;
+            )
+        };
+        if let Err(errno) = mapped {
+            // A file system that refuses (MAP_SYNC) is asked when the range is empty.
+            let code = self.note_lost(&mut state, range.clone())?;
+            drop(state);
+            if code {
+                self.changed(range);
+            }
+            return Err(errno);
         }
         let before = self.note_mapped(&mut state, range.clone(), byte);
         drop(state);

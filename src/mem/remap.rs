@@ -177,6 +177,19 @@ impl Space {
         true
     }
 
+    /// After a call has failed that was to map all of a range: the host may have unmapped what was there already. Reserving the range
+    /// anew tells. Returns whether code was read from it.
+    pub(super) fn note_lost(&self, state: &mut State, range: Range<u32>) -> Result<bool, i32> {
+        let (start, len) = (self.at(range.start), self.at(range.end) - self.at(range.start));
+        if host::reserve_new(start, len).is_err() {
+            return Ok(false);
+        }
+        if !self.reserved {
+            self.release(range.clone())?;
+        }
+        Ok(self.note_unmapped(state, range).code)
+    }
+
     /// Moves a mapping to `to`, which may be larger than it; the destination's mappings are lost.
     fn move_to(
         &self,
@@ -191,13 +204,7 @@ impl Space {
         let (from, dest) = (self.at(old.start), self.at(to.start));
         // SAFETY: both ranges lie in the guest's window; the guest decides what it loses.
         if let Err(errno) = unsafe { host::remap(from, len(&old), len(&to), flags, dest) } {
-            // The host may have unmapped the destination already: reserving it anew tells.
-            if host::reserve_new(dest, len(&to)).is_ok() {
-                if !self.reserved {
-                    self.release(to.clone())?;
-                }
-                self.note_unmapped(state, to);
-            }
+            self.note_lost(state, to)?;
             return Err(errno);
         }
         let moved: Vec<u8> = old.clone().map(|page| self.table.get(page)).collect();
