@@ -21,6 +21,8 @@ const F_GET_RW_HINT: u32 = 1035;
 const F_SET_FILE_RW_HINT: u32 = 1038;
 const F_DUPFD: u32 = 0;
 const F_DUPFD_CLOEXEC: u32 = 1030;
+/// Whether two descriptors are one open file (Linux 6.10).
+const F_DUPFD_QUERY: u32 = 1027;
 const F_GETFL: u32 = libc::F_GETFL as u32;
 const F_SETFL: u32 = libc::F_SETFL as u32;
 
@@ -46,6 +48,7 @@ pub fn fcntl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
         F_GETOWN_EX | F_GETOWNER_UIDS => guest::dst(arg, 8)?,
         F_GET_RW_HINT..=F_SET_FILE_RW_HINT => guest::dst(arg, 8)?,
         F_GETLK64..=F_SETLKW64 => return Err(Errno::EINVAL),
+        F_DUPFD_QUERY if super::own_fds::is_hidden(ctx.process, arg as i32) => return Err(Errno::EBADF),
         F_DUPFD | F_DUPFD_CLOEXEC => {
             let new = plain(fd, cmd, signed(arg))?;
             super::dir::duplicated(fd, new);

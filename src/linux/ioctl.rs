@@ -186,9 +186,12 @@ pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     unsafe { host_blocking(ctx, libc::SYS_ioctl, &[signed(fd), number.into(), value]) }.map(|v| v as u32)
 }
 
-/// Whether an unlisted request's number says that it carries no data, in a scheme where numbers say so.
+/// Whether an unlisted request's number says that it carries no data, in a scheme where numbers say so. Floppies, I2C, SCSI, VFIO
+/// and frame buffers have requests with such numbers whose data holds addresses.
 fn is_dataless(request: u32) -> bool {
-    const OLD: [u8; 8] = [0x03, 0x12, 0x4b, 0x4c, 0x53, 0x54, 0x56, 0x89];
+    const OLD: [u8; 13] = [
+        0x02, 0x03, 0x07, 0x12, 0x22, 0x3b, 0x46, 0x4b, 0x4c, 0x53, 0x54, 0x56, 0x89,
+    ];
     let kind = (request >> 8) as u8;
     request >> 16 == 0 && kind != 0 && !OLD.contains(&kind)
 }
@@ -282,5 +285,8 @@ mod tests {
         assert_eq!(declared_size(0xc018_5879), 24);
         assert_eq!(declared_size(0x5401), 0);
         assert!(is_dataless(0xb702) && !is_dataless(0x5499));
+        // FDRAWCMD, I2C_RDWR, SG_IO, VFIO_IOMMU_MAP_DMA, FBIOGETCMAP: a pointer to addresses each.
+        let addresses = [0x0258, 0x0707, 0x2285, 0x3b71, 0x4604];
+        assert!(addresses.iter().all(|&request| !is_dataless(request)));
     }
 }

@@ -27,6 +27,7 @@ pub mod mm;
 pub mod net;
 pub mod net_msg;
 pub mod net_opt;
+mod net_opt_ptr;
 mod newer;
 pub mod own_fds;
 pub mod path;

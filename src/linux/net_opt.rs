@@ -4,7 +4,8 @@ use super::abi::net::{GROUP_REQ, GROUP_SOURCE_REQ, SockFprog};
 use super::abi::time::Timeval32;
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::guest;
+use super::{guest, net_opt_ptr};
+use crate::diag::log::Items;
 
 /// How an option's value reaches the host.
 enum Form {
@@ -53,6 +54,9 @@ pub fn setsockopt(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     if (len as i32) < 0 {
         return Err(Errno::EINVAL);
     }
+    if net_opt_ptr::is_refused(a[1], a[2]) {
+        return Err(refused(a));
+    }
     let form = form(a[1], a[2]);
     if a[1] == SOL_SOCKET && matches!(form, Form::Timeval | Form::Filter) {
         // The kernel first reads every option of this level as an int.
@@ -95,7 +99,23 @@ pub fn setsockopt(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     }
 }
 
+/// An option that the guest does not get, as on a kernel without it.
+fn refused(a: &[u32; 6]) -> Errno {
+    let (level, option) = (a[1], a[2]);
+    crate::log_line!(
+        Items::UNIMP,
+        "socket option {option} of level {level}: ENOPROTOOPT"
+    );
+    Errno(libc::ENOPROTOOPT)
+}
+
 pub fn getsockopt(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    if net_opt_ptr::is_refused(a[1], a[2]) {
+        return Err(refused(a));
+    }
+    if let Some(result) = net_opt_ptr::getsockopt(a) {
+        return result;
+    }
     let room: i32 = guest::get(a[4])?;
     let room = u32::try_from(room).map_err(|_| Errno::EINVAL)?;
     if matches!(form(a[1], a[2]), Form::Timeval) {
