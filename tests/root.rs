@@ -179,6 +179,14 @@ fn what_is_in_the_root() {
         assert_eq!((output.status.code(), errors.lines().count()), want, "{errors}");
         assert!(errors.contains(part), "{errors}");
     }
+    // A kernel that lays no overlay over a directory with mounts in it.
+    let output = w.run(&["--overlay", "/", "/mnt"], &["/bin/true"]);
+    let errors = text(&output.stderr);
+    assert!(
+        output.status.success()
+            || output.status.code() == Some(125) && errors.contains("in which others are mounted"),
+        "{errors}"
+    );
     // The usual ones.
     let out = w.says(
         &[],
@@ -363,6 +371,8 @@ fn limits_are_kept() {
         "ulimit -n; ulimit -Hn; ulimit -s",
     );
     assert_eq!(out, "40\n50\n2048\n");
+    // Core files would be the emulator's.
+    assert_eq!(w.says(&[], "ulimit -c; ulimit -Hc"), "0\n0\n");
     // What the emulator opens for itself is not limited.
     assert_eq!(w.says(&["--rlimit", "nofile=3"], "ulimit -n"), "3\n");
     let output = w.run(&["--rlimit", "nofile=100000000000"], &["/bin/true"]);

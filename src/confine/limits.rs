@@ -388,6 +388,12 @@ pub fn set_rlimits(policy: &Policy, limits: &Limits) -> Result<(), ConfineError>
     if let Some(count) = limits.nproc {
         set(libc::RLIMIT_NPROC, count, count).map_err(|e| super::setup(&format!("--pids {count}"), &e))?;
     }
+    if !policy.rlimit.iter().any(|l| l.resource == libc::RLIMIT_CORE) {
+        // A core file of a guest's is one of the emulator, with all of its memory. At one byte the kernel writes none and hands
+        // none to a program that core_pattern names, which it does at 0 (do_coredump in fs/coredump.c).
+        let most = hard_limit(libc::RLIMIT_CORE).unwrap_or(1).min(1);
+        set(libc::RLIMIT_CORE, most, most).map_err(|e| super::setup("core files", &e))?;
+    }
     for limit in &policy.rlimit {
         if [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_STACK].contains(&limit.resource) {
             continue;

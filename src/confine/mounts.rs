@@ -5,7 +5,7 @@
 
 use super::profile::{Mount, Policy};
 use super::sys::{self, attr};
-use super::{ConfineError, setup};
+use super::{ConfineError, Problem, setup};
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io;
@@ -21,17 +21,27 @@ const DEV_SIZE: u64 = 64 << 20;
 
 /// Parts of /proc that say or change something about the host: read-only here.
 const PROC_READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
-/// Parts of /proc that are read as empty here.
-const PROC_HIDDEN: [&CStr; 9] = [
+/// Parts of /proc that are read as empty here, as far as the caller may read or write them at all: most are the host's root's, and
+/// so those of a run that it starts.
+const PROC_HIDDEN: [&CStr; 18] = [
     c"acpi",
     c"asound",
+    c"dynamic_debug",
+    c"interrupts",
     c"kcore",
     c"keys",
+    c"kmsg",
+    c"kpagecgroup",
+    c"kpagecount",
+    c"kpageflags",
     c"latency_stats",
+    c"pagetypeinfo",
     c"sched_debug",
     c"scsi",
+    c"slabinfo",
     c"timer_list",
     c"timer_stats",
+    c"vmallocinfo",
 ];
 
 /// A detached mount and what it is for.
@@ -200,7 +210,13 @@ fn overlay(lower: &Path, policy: &Policy) -> Result<OwnedFd, ConfineError> {
         (c"workdir", Some(work_name.as_c_str())),
         (c"userxattr", None),
     ];
-    let tree = sys::new_mount(c"overlay", &options, attr::NOSUID | attr::NODEV).map_err(fail)?;
+    let tree = sys::new_mount(c"overlay", &options, attr::NOSUID | attr::NODEV).map_err(|error| {
+        let advice = match error.raw_os_error() {
+            Some(libc::EINVAL) => "the kernel lays none over a directory in which others are mounted: name one without, or use --ro-bind",
+            _ => "",
+        };
+        ConfineError::Setup(Problem::new(&format!("--overlay {}", lower.display()), &error, advice))
+    })?;
     let name = text(link(memory.as_raw_fd(), ""))?;
     // SAFETY: a C string. The overlay holds on to its layers.
     sys::check(unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH) }).map_err(fail)?;
@@ -327,6 +343,9 @@ fn cover_proc(proc: BorrowedFd<'_>, null: &OwnedFd) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
+        if !sys::accessible_in(proc, name) {
+            continue;
+        }
         match (is_dir, first) {
             (true, _) => {
                 let options = [(c"size", Some(c"4k")), (c"mode", Some(c"0555"))];

@@ -84,6 +84,9 @@ pub fn strict(policy: &Policy, limits: &Limits, calls: &[(&str, libc::c_long)], 
         };
     }
     out.push_str("limits:\n");
+    if !policy.rlimit.iter().any(|l| l.name == "core") {
+        out.push_str("  core: no core files\n");
+    }
     for line in &limits.described {
         let _ = writeln!(out, "  {line}");
     }

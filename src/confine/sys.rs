@@ -75,6 +75,13 @@ pub fn mode_in(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<u32> {
     }
 }
 
+/// Whether the calling process, as what it is now, may read or write `name` in a directory.
+pub fn accessible_in(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    // SAFETY: a C string.
+    let may = |how| unsafe { libc::faccessat(dir.as_raw_fd(), name.as_ptr(), how, libc::AT_EACCESS) } == 0;
+    may(libc::R_OK) || may(libc::W_OK)
+}
+
 /// Makes an empty file in a directory.
 pub fn make_file_in(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;

@@ -8,9 +8,11 @@ use super::path::{self, InSysroot, in_proc, is_in_proc, translate_bytes};
 use super::process::Process;
 use super::{dir, guest, proc, raw};
 use crate::cpu::state::CpuState;
+use crate::diag::log::Items;
 use crate::exec::family;
 use std::ffi::CString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 const AT_FDCWD: u32 = libc::AT_FDCWD as u32;
 
@@ -148,7 +150,7 @@ fn unless_ours(fd: i32) -> Result<Opened, Errno> {
         Default::default()
     };
     let name = link.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-    let errno = if name == b"mem" {
+    let errno = if name == b"mem" || name == b"autogroup" && is_others_session(fd, &link) {
         Errno::EACCES
     } else if family::is_store(stat.st_dev, stat.st_ino) {
         Errno::ENOENT
@@ -159,6 +161,28 @@ fn unless_ours(fd: i32) -> Result<Opened, Errno> {
     };
     close_new(fd as u32);
     Err(errno)
+}
+
+/// Whether a descriptor of /proc/PID/autogroup may be written by which the processor time of a session outside of a confined run is set:
+/// the run's first processes are in the caller's, with all that it has started there.
+fn is_others_session(fd: i32, path: &Path) -> bool {
+    // SAFETY: no pointers.
+    if unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE == libc::O_RDONLY {
+        return false;
+    }
+    let pid = path
+        .parent()
+        .and_then(|dir| dir.file_name()?.to_str()?.parse().ok());
+    // SAFETY: no pointers. A session whose leader cannot be named reads as 0.
+    let outside = pid.is_none_or(|pid: i32| unsafe { libc::getsid(pid) } == 0);
+    if outside {
+        crate::log_line!(
+            Items::POLICY,
+            "{}: the session began outside; allowed by --new-session",
+            path.display()
+        );
+    }
+    outside
 }
 
 /// openat2: `struct open_how` is three 64-bit words in every ABI.
