@@ -48,6 +48,9 @@ fn main() {
     let inherited = handed_over.and_then(|from| family::Inherited::take(from).ok());
     let mut items = config.log;
     items.set(log::Items::STRACE, config.strace);
+    if config.strace_times {
+        linux::strace::with_times();
+    }
     if let Some(fd) = config.log_fd {
         log::init_open(items, fd);
     } else if let Err(error) = log::init(items, config.log_file.as_deref(), config.reexec.is_some()) {

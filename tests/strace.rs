@@ -1,7 +1,7 @@
 //! `--strace` line by line: what strace shows for the same calls.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What Debian 12's armhf strace 6.1 (`strace -f -o FILE`) prints of the same program.
@@ -93,16 +93,23 @@ fn without_chance(line: &str) -> String {
     words.join(" ")
 }
 
-#[test]
-fn lines_are_those_of_strace() {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("traced");
+/// The program fixtures/linux/NAME.c.
+fn compiled(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/linux/{name}.c"));
     let status = Command::new("arm-linux-gnueabihf-gcc")
         .args(["-O1", "-static", "-o"])
         .arg(&program)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/linux/traced.c"))
+        .arg(source)
         .status()
         .expect("Debian's gcc-arm-linux-gnueabihf is installed");
     assert!(status.success());
+    program
+}
+
+#[test]
+fn lines_are_those_of_strace() {
+    let program = compiled("traced");
     let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
     command.arg("--strace").arg(&program);
     // SAFETY: two system calls in the child, which leave it the descriptors that the program expects to be free.
@@ -134,4 +141,82 @@ fn lines_are_those_of_strace() {
     }
     assert_eq!(calls.len(), EXPECTED.len());
     assert_eq!(ends, ["exit_group(3) = ?", "+++ exited with 3 +++"]);
+}
+
+/// What strace 6.1 (`strace -f -o FILE`) prints of the first process; x86-64 has recvfrom for recv.
+#[rustfmt::skip]
+const WAITING: [&str; 16] = [
+    r#"read(3, <unfinished ...>"#,
+    r#"<... read resumed>"a", 1) = 1"#,
+    r#"poll([{fd=3, events=POLLIN}], 1, -1 <unfinished ...>"#,
+    r#"<... poll resumed>) = 1 ([{fd=3, revents=POLLIN}])"#,
+    r#"read(3, "b", 1) = 1"#,
+    r#"recv(5, <unfinished ...>"#,
+    r#"<... recv resumed>"c", 1, 0) = 1"#,
+    r#"futex(SHARED, FUTEX_WAIT, 0, NULL <unfinished ...>"#,
+    r#"<... futex resumed>) = 0"#,
+    r#"wait4(CHILD, <unfinished ...>"#,
+    r#"<... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 5}], 0, NULL) = CHILD"#,
+    r#"vfork( <unfinished ...>"#,
+    r#"<... vfork resumed>) = SECOND"#,
+    r#"wait4(-1, NULL, 0, NULL) = SECOND"#,
+    r#"exit_group(0) = ?"#,
+    r#"+++ exited with 0 +++"#,
+];
+
+#[test]
+fn calls_that_wait_are_shown_as_they_begin() {
+    let program = compiled("waits");
+    for option in ["--strace", "--strace-times"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_emu"))
+            .arg(option)
+            .arg(&program)
+            .output()
+            .expect("emu starts");
+        assert_eq!(output.status.code(), Some(0));
+        let trace = String::from_utf8(output.stderr).expect("text");
+        let first = trace.split(' ').next().expect("an id");
+        let mut children: Vec<&str> = Vec::new();
+        let mut lines = Vec::new();
+        let mut times = Vec::new();
+        for line in trace.lines().skip_while(|line| !line.contains("getpgid")).skip(1) {
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            if option == "--strace-times" {
+                let at: f64 = words.remove(1).parse().expect("seconds since 1970");
+                let took = words.last().and_then(|w| w.strip_prefix('<')?.strip_suffix('>'));
+                times.push((at, took.map(|w| w.parse::<f64>().expect("seconds"))));
+                if took.is_some() {
+                    words.pop();
+                }
+            }
+            if words[0] != first {
+                continue;
+            }
+            let text = words[1..].join(" ");
+            let last = words.last().expect("a word");
+            if text.starts_with("clone(") || text.starts_with("<... vfork") {
+                children.push(last);
+            }
+            if !text.starts_with("clone(") {
+                lines.push(text);
+            }
+        }
+        let [child, second] = children[..] else {
+            panic!("two children in {trace}");
+        };
+        let plain = |line: &String| line.replace(child, "CHILD").replace(second, "SECOND");
+        let lines: Vec<String> = lines.iter().map(plain).collect();
+        for (line, expected) in lines.iter().zip(WAITING) {
+            match expected.split_once("SHARED") {
+                Some((before, after)) => assert!(line.starts_with(before) && line.ends_with(after), "{line}"),
+                None => assert_eq!(line, expected),
+            }
+        }
+        assert_eq!(lines.len(), WAITING.len());
+        // The first read has waited for the child, which has slept for a tenth of a second at least.
+        assert_eq!(times.is_empty(), option == "--strace");
+        assert!(times.windows(2).all(|w| w[0].0 - 1.0 < w[1].0), "{trace}");
+        let longest = times.iter().filter_map(|t| t.1).fold(0.0, f64::max);
+        assert!(times.is_empty() || (0.08..60.0).contains(&longest), "{trace}");
+    }
 }

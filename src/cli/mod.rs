@@ -53,6 +53,9 @@ struct Options {
     /// Write a line for every system call
     #[arg(long)]
     strace: bool,
+    /// --strace with the time at which each call began (seconds since 1970) and what it took
+    #[arg(long)]
+    strace_times: bool,
     /// Log ITEMS: a comma list of in_asm, ir, out_asm, exec, unimp, policy
     #[arg(short = 'd', value_name = "ITEMS", value_parser = Items::parse)]
     log: Option<Items>,
@@ -159,6 +162,8 @@ pub struct Config {
     /// Name of a `cpu::model` entry; not checked here.
     pub cpu: String,
     pub strace: bool,
+    /// `strace`, with times.
+    pub strace_times: bool,
     pub log: Items,
     pub log_file: Option<PathBuf>,
     pub stats: bool,
@@ -286,7 +291,8 @@ impl Config {
             argv0: options.argv0,
             stack_size: options.stack_size,
             cpu: options.cpu,
-            strace: options.strace,
+            strace: options.strace || options.strace_times,
+            strace_times: options.strace_times,
             log: options.log.unwrap_or_default(),
             log_file: options.log_file,
             stats: options.stats,
@@ -365,7 +371,8 @@ impl Config {
             option("--host-without", Some(OsStr::new(&self.host_without.join(","))));
         }
         let flags = [
-            (self.strace, "--strace"),
+            (self.strace && !self.strace_times, "--strace"),
+            (self.strace_times, "--strace-times"),
             (self.stats, "--stats"),
             (!self.aslr, "--no-aslr"),
             (self.strict_fp, "--strict-fp"),

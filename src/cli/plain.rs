@@ -33,6 +33,7 @@ pub(super) fn read(args: &[OsString]) -> Option<Config> {
             "-0" => config.argv0 = Some(words.next().filter(|w| *w != "--")?.clone()),
             "--cpu" => config.cpu = plain(words.next())?,
             "--strace" => config.strace = true,
+            "--strace-times" => (config.strace, config.strace_times) = (true, true),
             "--stats" => config.stats = true,
             "--no-aslr" => config.aslr = false,
             "--strict-fp" => config.strict_fp = true,

@@ -208,7 +208,7 @@ fn plain_command_lines_mean_the_same_either_way() {
         "-- -p x",
         "-L /r --cpu cortex-a8 p a b",
         "-L /r -L /s p",
-        "-0 -zero --strace --stats --no-aslr --strict-fp --based --unconfined --allow-setuid --no-share p",
+        "-0 -zero --strace --strace-times --stats --no-aslr --strict-fp --based --unconfined --allow-setuid --no-share p",
         "--reexec 4 --reexec-limits 1,2,18446744073709551615 --reexec-family 901,5 --cpu max -0 sh -- /bin/sh -c x",
         "--reexec 4 --cpu max -0 . -- -p",
         "p -",

@@ -370,6 +370,14 @@ pub struct Known {
     pub answer: Option<Answer>,
 }
 
+impl Known {
+    /// When the argument in `word` says something, if anything is known of it.
+    pub fn at(&self, word: usize) -> Option<When> {
+        let known = self.arguments.iter().find(|(w, ..)| *w == word);
+        known.map(|(_, when, _)| *when)
+    }
+}
+
 /// What is known of the call `name`.
 pub fn known(name: &str) -> Option<&'static Known> {
     static ALL: OnceLock<HashMap<&'static str, Known>> = OnceLock::new();

@@ -1,8 +1,10 @@
 //! `--strace`: what a guest does, line by line, as strace writes it: calls from the table's rows and what [`decode`] knows of
 //! them, signals, starts and ends.
 //!
-//! A call's line is written when the call has ended, so that a call which never does has none, and no line is split in two
-//! where threads take turns. Signals that the host's kernel acts on alone (ignored, stopping, deadly) are not seen here.
+//! A call's line is written when the call has ended. One that is going to wait ([`waiting`]) is shown as it begins,
+//! `<unfinished ...>`, and once more as it ends, `<... resumed>`: many processes share the log, and none knows whether
+//! another has written in between. Signals that the host's kernel acts on alone (ignored, stopping, deadly) are not seen
+//! here.
 
 mod decode;
 mod files;
@@ -12,6 +14,7 @@ mod net;
 mod process;
 mod signals;
 mod times;
+mod waiting;
 mod waits;
 
 use decode::{At, Known, When};
@@ -23,33 +26,130 @@ use super::process::Process;
 use super::signal::siginfo::{self, GuestSigInfo};
 use super::table::{Arg, Row, flags};
 use crate::diag::log::{self, Items};
+use std::fmt::{self, Display};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The column of a result.
 const COLUMN: usize = 39;
 
+/// Whether lines have times (`--strace-times`).
+static TIMES: AtomicBool = AtomicBool::new(false);
+
+/// Lines have the time of their beginning, in seconds since 1970, and what a call has taken, from now on.
+pub fn with_times() {
+    TIMES.store(true, Ordering::Relaxed);
+}
+
+/// The beginning of a line: whose it is, and when it was if that is wanted.
+struct Who {
+    tid: i32,
+    at: Option<Duration>,
+}
+
+impl Who {
+    fn now() -> Who {
+        let times = TIMES.load(Ordering::Relaxed);
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Who {
+            tid: tid(),
+            at: times.then(since),
+        }
+    }
+}
+
+impl Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.tid)?;
+        match self.at {
+            Some(at) => write!(f, " {}.{:06}", at.as_secs(), at.subsec_micros()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A call's line so far.
 pub struct Line {
+    who: Who,
+    begun: Instant,
     arguments: Vec<String>,
+    /// How many of the arguments have been shown already, of a call that waits.
+    shown: Option<usize>,
     /// The mask that a sigreturn restores.
     frame: Option<String>,
-    /// Who makes the call: after fork there are two.
-    tid: i32,
 }
 
 /// Starts a call's line: name and what can be shown before the call runs, with the stack pointer at `sp`. For calls that do
 /// not return here the line is written at once.
 pub fn before(row: &'static Row, args: &[u32; 6], sp: u32) -> Line {
     let mut line = Line {
+        who: Who::now(),
+        begun: Instant::now(),
         arguments: arguments(row, args),
+        shown: None,
         frame: None,
-        tid: tid(),
     };
     if row.name.ends_with("sigreturn") {
         line.frame = Some(signals::frame_mask(sp, row.name == "rt_sigreturn"));
     } else if ends(row) {
-        write(row, &line.arguments, "?");
+        line.write(row, "?", false);
+    } else if waiting::waits(row, args) {
+        line.begin(row, args);
     }
     line
+}
+
+impl Line {
+    /// The call waits: what it says before it is made, in a line of its own.
+    fn begin(&mut self, row: &'static Row, args: &[u32; 6]) {
+        let count = said_before(row, args).min(self.arguments.len());
+        let (first, rest) = self.arguments.split_at(count);
+        let comma = if !first.is_empty() && !rest.is_empty() {
+            ", "
+        } else {
+            ""
+        };
+        let name = decode::shown_name(row.name);
+        log::line(format_args!(
+            "{} {name}({}{comma} <unfinished ...>",
+            self.who,
+            first.join(", ")
+        ));
+        self.shown = Some(count);
+    }
+
+    /// The line, or what is left of it; `ended`: the call has been made.
+    fn write(&self, row: &'static Row, answer: &str, ended: bool) {
+        let name = decode::shown_name(row.name);
+        let call = match self.shown {
+            None => format!("{} {name}({})", self.who, self.arguments.join(", ")),
+            Some(count) => {
+                let rest = self.arguments.get(count..).unwrap_or_default();
+                format!("{} <... {name} resumed>{})", Who::now(), rest.join(", "))
+            }
+        };
+        if ended && self.who.at.is_some() {
+            let took = self.begun.elapsed();
+            let (s, us) = (took.as_secs(), took.subsec_micros());
+            log::line(format_args!("{call:<COLUMN$} = {answer} <{s}.{us:06}>"));
+        } else {
+            log::line(format_args!("{call:<COLUMN$} = {answer}"));
+        }
+    }
+}
+
+/// Arguments before the first one that the call itself fills in.
+fn said_before(row: &Row, args: &[u32; 6]) -> usize {
+    let known = decode::known(row.name);
+    if known.is_some_and(|k| k.whole.is_some()) {
+        return usize::MAX;
+    }
+    let later = each(row, args, |arg, i| match known.and_then(|k| k.at(i)) {
+        Some(When::In) => false,
+        Some(_) => args[i] != 0,
+        None => matches!(arg, Arg::OutBuf(_) | Arg::Out(_)) && args[i] != 0,
+    });
+    later.iter().position(|later| *later).unwrap_or(usize::MAX)
 }
 
 /// The call does not come back.
@@ -110,9 +210,9 @@ fn explain(known: &Known, args: &[u32; 6], i: usize, returned: Option<u32>) -> O
 /// does not block the signal, and has left it at a default that is deadly.
 pub fn last_words(line: &Line, row: &'static Row, signo: i32, doomed: bool) {
     if signo == libc::SIGKILL {
-        write(row, &line.arguments, "?");
+        line.write(row, "?", false);
     } else if doomed {
-        write(row, &line.arguments, "0");
+        line.write(row, "0", true);
         let code = if row.name == "kill" {
             siginfo::SI_USER
         } else {
@@ -132,19 +232,20 @@ pub fn last_words(line: &Line, row: &'static Row, signo: i32, doomed: bool) {
 
 /// Completes and writes the line; `r0` is what a sigreturn has left in the register.
 pub fn after(mut line: Line, row: &'static Row, args: &[u32; 6], result: SyscallResult, r0: u32) {
-    if let Some(frame) = line.frame {
+    if let Some(frame) = line.frame.take() {
         let value = r0 as i32;
         let answer = if (-4095..0).contains(&value) {
             error(value)
         } else {
             value.to_string()
         };
-        return write(row, &[frame], &answer);
+        line.arguments = vec![frame];
+        return line.write(row, &answer, true);
     }
     let SyscallResult::Return(value) = result else {
         return;
     };
-    if line.tid != tid() {
+    if line.who.tid != tid() {
         return;
     }
     let failed = (-4095..0).contains(&value);
@@ -152,7 +253,7 @@ pub fn after(mut line: Line, row: &'static Row, args: &[u32; 6], result: Syscall
         finish(&mut line.arguments, row, args, value as u32);
     }
     if !ends(row) {
-        write(row, &line.arguments, &show_result(row, args, value));
+        line.write(row, &show_result(row, args, value), true);
     }
 }
 
@@ -169,7 +270,7 @@ fn finish(shown: &mut Vec<String>, row: &'static Row, args: &[u32; 6], value: u3
         if let Some(text) = known.and_then(|k| explain(k, args, i, Some(value))) {
             return text;
         }
-        let known_word = known.is_some_and(|k| k.arguments.iter().any(|(word, ..)| *word == i));
+        let known_word = known.is_some_and(|k| k.at(i).is_some());
         match arg {
             Arg::OutBuf(_) if !known_word => show(arg, i, args, Some(value)),
             _ => String::new(),
@@ -179,13 +280,7 @@ fn finish(shown: &mut Vec<String>, row: &'static Row, args: &[u32; 6], value: u3
         if text.is_empty() || text == *slot {
             continue;
         }
-        let when = known.and_then(|k| {
-            k.arguments
-                .iter()
-                .find(|(w, ..)| *w == word)
-                .map(|(_, when, _)| *when)
-        });
-        *slot = match when {
+        *slot = match known.and_then(|k| k.at(word)) {
             Some(When::Moved) => format!("{slot} => {text}"),
             Some(When::Both) => format!(
                 "{} => {}",
@@ -197,24 +292,13 @@ fn finish(shown: &mut Vec<String>, row: &'static Row, args: &[u32; 6], value: u3
     }
 }
 
-/// One line of a call.
-fn write(row: &'static Row, arguments: &[String], answer: &str) {
-    let call = format!(
-        "{} {}({})",
-        tid(),
-        decode::shown_name(row.name),
-        arguments.join(", ")
-    );
-    log::line(format_args!("{call:<COLUMN$} = {answer}"));
-}
-
 /// A signal that is about to be acted on.
 pub fn signal(info: &GuestSigInfo) {
     if log::enabled(Items::STRACE) {
         let name = flags::signal_name(info.signo() as u32);
         log::line(format_args!(
             "{} --- {name} {} ---",
-            tid(),
+            Who::now(),
             signals::siginfo(info)
         ));
     }
@@ -223,7 +307,7 @@ pub fn signal(info: &GuestSigInfo) {
 /// This thread is over.
 pub fn exited(status: i32) {
     if log::enabled(Items::STRACE) {
-        log::line(format_args!("{} +++ exited with {status} +++", tid()));
+        log::line(format_args!("{} +++ exited with {status} +++", Who::now()));
     }
 }
 
@@ -232,7 +316,7 @@ pub fn killed(signo: i32) {
     if log::enabled(Items::STRACE) {
         log::line(format_args!(
             "{} +++ killed by {} +++",
-            tid(),
+            Who::now(),
             flags::signal_name(signo as u32)
         ));
     }
@@ -256,7 +340,7 @@ pub fn started(process: &Process) {
     let variables = process::variables(image.env_start, image.envp.len());
     let call = format!(
         "{} execve({}, [{}], {variables})",
-        tid(),
+        Who::now(),
         quoted(path),
         arguments.join(", ")
     );
@@ -270,10 +354,10 @@ pub fn refused(nr: u32, args: &[u32; 6], end: SyscallResult) {
     }
     let row = super::table::lookup_arm(nr);
     let call = match row {
-        Some(row) => format!("{} {}({})", tid(), row.name, arguments(row, args).join(", ")),
+        Some(row) => format!("{} {}({})", Who::now(), row.name, arguments(row, args).join(", ")),
         None => format!(
             "{} syscall_{nr:#x}({:#x}, {:#x}, {:#x})",
-            tid(),
+            Who::now(),
             args[0],
             args[1],
             args[2]
@@ -292,7 +376,7 @@ pub fn unimplemented(row: &Row, args: &[u32; 6]) {
     crate::log_line!(
         Items::UNIMP,
         "{} unimplemented system call {}({:#x}, {:#x}, {:#x}, {:#x}): ENOSYS",
-        tid(),
+        Who::now(),
         row.name,
         args[0],
         args[1],
@@ -306,7 +390,7 @@ pub fn unknown(nr: u32, args: &[u32; 6]) {
     crate::log_line!(
         Items::UNIMP | Items::STRACE,
         "{} syscall_{nr:#x}({:#x}, {:#x}, {:#x}, {:#x}) = -1 ENOSYS (Function not implemented)",
-        tid(),
+        Who::now(),
         args[0],
         args[1],
         args[2],
@@ -319,7 +403,7 @@ fn tid() -> i32 {
     unsafe { libc::gettid() }
 }
 
-fn each(row: &Row, args: &[u32; 6], mut f: impl FnMut(Arg, usize) -> String) -> Vec<String> {
+fn each<T>(row: &Row, args: &[u32; 6], mut f: impl FnMut(Arg, usize) -> T) -> Vec<T> {
     let mut word = 0;
     let mut out = Vec::new();
     for &arg in row.args {
