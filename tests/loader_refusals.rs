@@ -122,6 +122,30 @@ fn opening_programs() {
             argument: Some(b"-e".to_vec())
         }
     );
+    // Nobody waits for somebody to write into a FIFO, as a program or as an interpreter.
+    let fifo = dir.0.join("fifo");
+    let made = std::process::Command::new("mkfifo")
+        .args(["-m", "755"])
+        .arg(&fifo)
+        .status();
+    assert!(made.expect("mkfifo").success());
+    assert_eq!(status(&fifo), (126, libc::EACCES));
+    let name = fifo.to_str().expect("text").as_bytes();
+    let needs = Elf::new(EXEC, 0x10054, 0x1000)
+        .load(R | X, 0, 0x10000, 0x1000, 0x1000)
+        .interp(name);
+    let needs = dir.file("needs", &needs.bytes());
+    let output = std::process::Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_emu")])
+        .arg(&needs)
+        .output()
+        .expect("timeout");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(126), "{errors}");
+    assert!(
+        errors.contains("its interpreter") && errors.contains("regular file"),
+        "{errors}"
+    );
     let own = std::env::current_exe().expect("a path");
     assert_eq!(load::open_program(&own).expect("a program").kind, Kind::X86_64);
     let odd = dir.file("a\nb", b"#!\n");

@@ -9,8 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::open::open_file;
 
-/// Opens a file for reading as a process whose root is `sysroot` would: absolute symbolic links and `..` stay inside.
+/// Opens a file for reading, without waiting, as a process whose root is `sysroot` would: absolute symbolic links and `..` stay inside.
 pub fn open_in_sysroot(sysroot: &Path, path: &[u8]) -> io::Result<File> {
     let root = File::options()
         .read(true)
@@ -20,7 +21,7 @@ pub fn open_in_sysroot(sysroot: &Path, path: &[u8]) -> io::Result<File> {
     // SAFETY: an all-zero open_how is valid; pointer and size of a local are passed to a call that only reads them.
     let fd = unsafe {
         let mut how: libc::open_how = std::mem::zeroed();
-        how.flags = (libc::O_RDONLY | libc::O_CLOEXEC) as u64;
+        how.flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
         how.resolve = libc::RESOLVE_IN_ROOT;
         libc::syscall(
             libc::SYS_openat2,
@@ -52,14 +53,14 @@ pub(super) fn find(path: &[u8], sysroot: Option<&Path>) -> Result<(File, PathBuf
             // A kernel or a filter without openat2: as a plain path.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
                 let joined = sysroot.join(own.strip_prefix("/").unwrap_or(own));
-                if let Ok(file) = File::open(&joined) {
+                if let Ok(file) = open_file(&joined) {
                     return Ok((file, joined));
                 }
             }
             Err(error) => return Err(wrap(path, error)),
         }
     }
-    match File::open(own) {
+    match open_file(own) {
         Ok(file) => Ok((file, own.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Problem::NoInterpreter {
             path: path.into(),

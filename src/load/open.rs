@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use goblin::elf::header;
@@ -40,10 +40,18 @@ pub struct Program {
     pub kind: Kind,
 }
 
+/// Opens a file for reading without waiting: a FIFO is found out to be no program, not waited for. Regular files know no difference.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+}
+
 /// Opens a program and finds out what it is. The file must be regular and executable by this process.
 pub fn open_program(path: &Path) -> Result<Program, LoadError> {
     let open = || {
-        let file = File::open(path).map_err(|error| match error.raw_os_error() {
+        let file = open_file(path).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOENT) => Problem::NotFound,
             Some(libc::EACCES) => Problem::Permission("read"),
             _ => Problem::Io {
