@@ -2,6 +2,7 @@
 
 use crate::binfmt;
 use crate::confine;
+use crate::confine::namespaces::Impossible;
 use crate::exec::HostFeatures;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -207,7 +208,14 @@ fn namespaces() -> Finding {
     let what = "namespaces";
     match confine::namespaces::possible() {
         Ok(()) => finding(Outcome::Fine, what, "--root and --confine run without privileges"),
-        Err(error) => {
+        Err(Impossible::Proc(error)) => {
+            let text = format!(
+                "no /proc in them ({error}): no --root and --confine; this container shows only a part of its host's, which one \
+                 with more rights does not (podman: --security-opt unmask=ALL)"
+            );
+            finding(Outcome::Less, what, text)
+        }
+        Err(Impossible::Namespaces(error)) => {
             let text = format!(
                 "none for this user ({error}): no --root and --confine; sysctl user.max_user_namespaces, \
                  kernel.apparmor_restrict_unprivileged_userns, or the container's own rules"

@@ -101,12 +101,28 @@ pub fn enter(
     Ok(entered)
 }
 
-/// Whether this user may have namespaces; tried in a process of its own.
+/// What a host does not give.
+#[derive(Debug)]
+pub enum Impossible {
+    Namespaces(io::Error),
+    /// A /proc that shows the guest alone: where the caller's own is covered in part, as in most containers.
+    Proc(io::Error),
+}
+
+/// Whether this user may have namespaces and a /proc in them; tried in a process of its own.
 ///
 /// # Errors
 /// The kernel's reason.
-pub fn possible() -> io::Result<()> {
-    // SAFETY: the child makes system calls only, and leaves by _exit.
+pub fn possible() -> Result<(), Impossible> {
+    /// Above every errno that comes of this.
+    const OF_PROC: i32 = 0x80;
+    let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::EPERM);
+    let wait = |pid: i32| {
+        let mut status = 0;
+        // SAFETY: `status` is valid for the write.
+        check(unsafe { libc::waitpid(pid, &mut status, 0) }).map(|_| libc::WEXITSTATUS(status))
+    };
+    // SAFETY: the children make system calls only, and leave by _exit.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         // The second needs the rights that the first should give.
@@ -118,18 +134,24 @@ pub fn possible() -> io::Result<()> {
             // SAFETY: integers only.
             if let Err(error) = check(unsafe { libc::unshare(kind) }) {
                 // SAFETY: ends this process at once.
-                unsafe { libc::_exit(error.raw_os_error().unwrap_or(libc::EPERM)) };
+                unsafe { libc::_exit(errno(error)) };
             }
         }
+        // SAFETY: as above. Only a child is in the new pid namespace.
+        let inner = unsafe { libc::fork() };
+        let status = match inner {
+            0 => sys::new_mount(c"proc", &[], 0).map_or_else(|error| errno(error) | OF_PROC, |_| 0),
+            pid => wait(pid).unwrap_or(libc::ECHILD),
+        };
         // SAFETY: as above.
-        unsafe { libc::_exit(0) };
+        unsafe { libc::_exit(status) };
     }
-    let mut status = 0;
-    // SAFETY: `status` is valid for the write.
-    check(unsafe { libc::waitpid(pid, &mut status, 0) })?;
-    match libc::WEXITSTATUS(status) {
+    match wait(pid).map_err(Impossible::Namespaces)? {
         0 => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
+        status if status & OF_PROC != 0 => {
+            Err(Impossible::Proc(io::Error::from_raw_os_error(status & !OF_PROC)))
+        }
+        errno => Err(Impossible::Namespaces(io::Error::from_raw_os_error(errno))),
     }
 }
 
