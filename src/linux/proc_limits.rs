@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::abi::sys::{Rlimit32, Rlimit64, Rusage};
 use super::call::{SyscallContext, host, signed};
 use super::errno::{Errno, SysResult};
-use super::guest;
+use super::{guest, proc_others};
 use crate::mem::space;
 
 /// Hard limits of the kept resources: address space, data, stack.
@@ -139,11 +139,24 @@ fn limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Err
     })
 }
 
+/// Whether a number is the calling process's or one of its threads'.
+fn is_own(pid: u32) -> bool {
+    pid == 0
+        || pid == std::process::id()
+        || std::fs::exists(format!("/proc/self/task/{pid}")).unwrap_or(false)
+}
+
 fn exact_limit(pid: u32, resource: u32, new: Option<Rlimit64>) -> Result<Rlimit64, Errno> {
-    let own = pid == 0 || pid == std::process::id();
-    let Some((soft, hard)) = kept(resource).filter(|_| own) else {
+    let Some((soft, hard)) = kept(resource) else {
         return host_limit(pid, resource, new);
     };
+    if !is_own(pid) {
+        // Another emulator keeps them where nobody else gets at them; on the host they would be the emulator's.
+        if new.is_some() && proc_others::entry_of_guest(format!("/proc/{pid}/stat").as_bytes()).is_some() {
+            return Err(Errno::EPERM);
+        }
+        return host_limit(pid, resource, new);
+    }
     let old = Rlimit64 {
         cur: soft.load(Ordering::Relaxed),
         max: hard.load(Ordering::Relaxed),
