@@ -17,8 +17,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The user that guests run as where the caller is root.
 pub const NOBODY: u32 = 65534;
 
+/// Root that can be nobody too: in a user namespace of one id it cannot, and is treated as any other user.
 pub fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let has_nobody = map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(|n| n.parse::<u32>().unwrap_or(0));
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        first.is_some_and(|n| n <= NOBODY && NOBODY - n < count.unwrap_or(0))
+    });
+    has_nobody && std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
 }
 
 /// A program, run as nobody where the caller is root.
