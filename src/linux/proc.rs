@@ -86,6 +86,9 @@ pub fn open(ctx: &SyscallContext<'_>, path: &[u8], flags: u32) -> Option<SysResu
     } else if let Some(auxv) = auxv_of_tracee(path) {
         auxv
     } else if is_own(path).is_none() {
+        if proc_others::is_absent(path) {
+            return Some(Err(Errno::ENOENT));
+        }
         let (dir, name) = proc_others::entry_of_guest(path)?;
         proc_others::contents(&dir, name)?
     } else {

@@ -66,6 +66,14 @@ pub fn is_mappings_of_guest(path: &[u8]) -> bool {
     entry(path, |name| name == b"map_files").is_some()
 }
 
+/// Whether `path` is an entry of another guest's that is by host addresses, or names the emulator's file: absent, as the caller's own is.
+pub fn is_absent(path: &[u8]) -> bool {
+    entry(path, |name| {
+        matches!(name, b"numa_maps" | b"pagemap" | b"clear_refs")
+    })
+    .is_some()
+}
+
 fn entry(path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<(String, &[u8])> {
     let rest = path.strip_prefix(b"/proc/")?;
     let digits = rest.iter().position(|b| !b.is_ascii_digit()).filter(|&n| n > 0)?;
