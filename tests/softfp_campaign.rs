@@ -5,7 +5,7 @@
 //! - `each TRIALS [SEED]`: that many for each scalar operation with single- or double-precision operands.
 //! - `halves`: every half-precision value through the one-operand operations, in every mode.
 //! - `pairs [FIRST [COUNT]]`: every pair of half-precision values through the vector operations, with and without FZ16; of all
-//!   operations or of COUNT of them from FIRST on, each some minutes of one core.
+//!   operations or of COUNT of them from FIRST on, each some minutes of one core (`tests/vector_qemu.rs` has some rows of them).
 //! - `vectors TRIALS [SEED]`: that many random vectors for each form of the vector operations.
 
 mod onestep;
@@ -15,7 +15,6 @@ mod softfp_ops;
 mod vecstep;
 mod vector_ops;
 
-use emu::ir::vector::VecOp;
 use random::Random;
 use softfp_ops::{Kind, random_trial, random_trials};
 use std::process::ExitCode;
@@ -109,15 +108,9 @@ fn halves() -> ExitCode {
 }
 
 fn pairs(from: usize, count: usize) -> ExitCode {
-    const FZ16: u32 = 1 << 19;
-    /// First operands of a job, so few that its buffers are taken from memory that the last one has left.
-    const ROWS: u32 = 16;
-    let cases: Vec<_> = vector_ops::cases()
-        .into_iter()
-        .filter(|c| c.op.class() == emu::ir::ops::Op::VecFp && c.op.args() == 2)
-        .filter(|c| c.shape.is_q() && c.shape.esize() == 16)
-        .collect();
-    assert!(cases.iter().any(|c| c.op == VecOp::FRecps));
+    /// First operands of a job.
+    const ROWS: u32 = 512;
+    let cases = vector_ops::half_pairs();
     let chunks = (0x1_0000 / ROWS) as usize;
     let wanted = &cases[from.min(cases.len())..cases.len().min(from.saturating_add(count))];
     for (number, case) in cases.iter().enumerate() {
@@ -129,22 +122,10 @@ fn pairs(from: usize, count: usize) -> ExitCode {
         println!("{number}: {:?} {:?}{which}", case.op, case.shape);
     }
     run("pairs of halves", wanted.len() * 2 * chunks, |number| {
-        let (case, rest) = (from + number / (2 * chunks), number % (2 * chunks));
-        let fpscr = if rest & 1 == 0 { 0 } else { FZ16 };
+        let (case, rest) = (&wanted[number / (2 * chunks)], number % (2 * chunks));
+        let fpscr = if rest & 1 == 0 { 0 } else { vector_ops::FZ16 };
         let first = rest as u32 / 2 * ROWS;
-        let every = |f: &dyn Fn(u32) -> u32| (0..8).fold(0, |v, i| v | u128::from(f(i)) << (16 * i));
-        let trials: Vec<_> = (0..ROWS * 0x2000)
-            .map(|i| vector_ops::Trial {
-                case,
-                fpscr,
-                operands: [
-                    every(&|_| first + i / 0x2000),
-                    every(&|lane| i % 0x2000 * 8 + lane),
-                    0,
-                ],
-            })
-            .collect();
-        (8 * trials.len(), vector_ops::differences(&cases, &trials))
+        vector_ops::pairs(case, fpscr, first..first + ROWS)
     })
 }
 

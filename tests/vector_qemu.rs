@@ -221,3 +221,27 @@ fn all_pairs_of_bytes_and_all_16_bit_lanes() {
         }
     }
 }
+
+/// All second operands with some first ones: a zero, the smallest and largest denormal and normal, numbers in between,
+/// infinity, NaNs. `softfp_campaign` has all pairs.
+#[test]
+fn rows_of_half_precision_pairs() {
+    let cases = vector_ops::half_pairs();
+    assert!(cases.len() >= 12);
+    let firsts = [
+        0x8000, 0x0001, 0x03ff, 0x0400, 0x3c01, 0xc248, 0x7bff, 0xfc00, 0x7d01, 0x7e00,
+    ];
+    for (number, case) in cases.iter().enumerate() {
+        for (k, first) in firsts.into_iter().enumerate() {
+            // FZ16 in turn.
+            let fpscr = if (number + k) % 2 == 0 {
+                0
+            } else {
+                vector_ops::FZ16
+            };
+            let (count, found) = vector_ops::pairs(case, fpscr, first..first + 1);
+            assert_eq!(count, 0x1_0000);
+            assert!(found.is_empty(), "{} differ: {}", found.len(), found[0]);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Runs short stubs of A32 instructions on vector registers in qemu-arm, by the guest `vecstep` in `fixtures/softfp`.
 
-use super::qemu_guest::run_guest;
+use super::qemu_guest::{read_guest, run_guest};
+use std::io::Read;
+use std::ops::Range;
 
 /// Four instruction words.
 pub type Stub = [u32; 4];
@@ -48,4 +50,22 @@ fn parse(bytes: &[u8]) -> Out {
         r2: word(4),
         q: [quad(16), quad(32)],
     }
+}
+
+/// Vectors of eight 16-bit lanes that hold all values.
+pub const VECTORS: usize = 0x1_0000 / 8;
+
+/// For every A of `range` what qemu-arm -cpu max makes of `stub` with A in all 16-bit lanes of q1 and every value in turn
+/// in those of q2: [`VECTORS`] times q0 (16 bytes), and then as many lowest bytes of FPSCR.
+pub fn qemu_pairs(stub: Stub, fpscr: u32, range: Range<u32>, mut row: impl FnMut(u32, &[u8], &[u8])) {
+    let words = [&[u32::MAX], &stub[..], &[fpscr, range.start, range.len() as u32]].concat();
+    let input = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    read_guest("vecstep", input, |from| {
+        let mut bytes = vec![0; 17 * VECTORS];
+        for a in range {
+            from.read_exact(&mut bytes).expect("the guest's output");
+            let (q0, flags) = bytes.split_at(16 * VECTORS);
+            row(a, q0, flags);
+        }
+    });
 }

@@ -1,7 +1,7 @@
 //! The instruction that does what each vector operation does, for each of its forms.
 
 use super::random::Random;
-use super::vecstep::{In, NOP, Out, Stub, qemu};
+use super::vecstep::{In, NOP, Out, Stub, VECTORS, qemu, qemu_pairs};
 use emu::ir::interp::vec_op;
 use emu::ir::ops::Op;
 use emu::ir::vector::{RoundTo, Shape, VecOp};
@@ -341,6 +341,45 @@ pub fn differences(cases: &[Case], trials: &[Trial]) -> Vec<String> {
         .zip(outs)
         .filter_map(|(trial, out)| difference(&cases[trial.case], trial, &out))
         .collect()
+}
+
+/// The half-precision operations with two operands, as Q forms.
+pub fn half_pairs() -> Vec<Case> {
+    let halves = |c: &Case| c.op.class() == Op::VecFp && c.op.args() == 2 && c.shape.esize() == 16;
+    let cases = cases().into_iter().filter(|c| halves(c) && c.shape.is_q());
+    cases.collect()
+}
+
+/// FPSCR.FZ16.
+pub const FZ16: u32 = 1 << 19;
+
+/// Runs a Q form on two operands of 16-bit lanes, every A of `range` with every value, in qemu-arm and here: how many
+/// lanes, and the differences.
+pub fn pairs(case: &Case, fpscr: u32, range: std::ops::Range<u32>) -> (usize, Vec<String>) {
+    assert_eq!(
+        (case.operands[..2].as_ref(), case.result),
+        ([1, 2].as_ref(), (0, 2))
+    );
+    let splat = |v: u32| (0..8).fold(0, |all, lane| all | u128::from(v) << (16 * lane));
+    let count = 8 * VECTORS * range.len();
+    let mut found = Vec::new();
+    qemu_pairs(case.stub, fpscr, range, |a, q0, flags| {
+        let first = (0..8).fold(0, |all, lane| all | lane << (16 * lane));
+        for (i, (theirs, raised)) in q0.as_chunks::<16>().0.iter().zip(flags).enumerate() {
+            let trial = Trial {
+                case: 0,
+                fpscr,
+                operands: [splat(a), first + splat(8 * i as u32), 0],
+            };
+            let out = Out {
+                fpscr: u32::from(*raised),
+                r2: 0,
+                q: [u128::from_le_bytes(*theirs), 0],
+            };
+            found.extend(difference(case, &trial, &out));
+        }
+    });
+    (count, found)
 }
 
 /// The registers before a trial: operands where they belong, a pattern elsewhere.
