@@ -88,7 +88,9 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x8907,      0x8907,      Special(ioctl_net::stamp)), // SIOCGSTAMPNS of old
     (0x8910,      0x8911,      Special(ioctl_net::ifreq)), // SIOCGIFNAME, SIOCSIFLINK
     (0x8912,      0x8912,      Special(ioctl_net::ifconf)), // SIOCGIFCONF
-    (0x8913,      0x8945,      Special(ioctl_net::ifreq)), // SIOCGIFFLAGS ...
+    (0x8913,      0x893f,      Special(ioctl_net::ifreq)), // SIOCGIFFLAGS ...
+    // Not SIOCGIFBR and SIOCSIFBR: three longs in place of an ifreq, one of them an address.
+    (0x8942,      0x8945,      Special(ioctl_net::ifreq)), // SIOCGIFTXQLEN ...
     (0x8946,      0x8946,      Special(ioctl_net::ifreq_pointer)), // SIOCETHTOOL
     (0x8947,      0x8949,      Special(ioctl_net::ifreq)), // SIOCGMIIPHY, SIOCGMIIREG, SIOCSMIIREG
     (0x894b,      0x894b,      Bytes(4)),                 // SIOCOUTQNSD
@@ -96,6 +98,7 @@ const REQUESTS: &[(u32, u32, Form)] = &[
     (0x8970,      0x8971,      Special(ioctl_net::ifmap)), // SIOCGIFMAP, SIOCSIFMAP
     (0x89a0,      0x89a1,      Bytes(16)),                // SIOCBRADDBR, SIOCBRDELBR
     (0x89a2,      0x89a3,      Special(ioctl_net::ifreq)), // SIOCBRADDIF, SIOCBRDELIF
+    (0xb704,      0xb704,      Bytes(4)),                 // NS_GET_OWNER_UID
     (0x4004_1271, 0x4004_1271, Renumbered(4, 0x4008_1271)), // BLKBSZSET
     (0x4004_5431, 0x4004_5431, Sized),                    // TIOCSPTLCK
     (0x4004_54ca, 0x4004_54ca, Special(ioctl_net::ifreq)), // TUNSETIFF
@@ -186,11 +189,13 @@ pub fn ioctl(ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     unsafe { host_blocking(ctx, libc::SYS_ioctl, &[signed(fd), number.into(), value]) }.map(|v| v as u32)
 }
 
-/// Whether an unlisted request's number says that it carries no data, in a scheme where numbers say so. Floppies, I2C, SCSI, VFIO
-/// and frame buffers have requests with such numbers whose data holds addresses.
+/// Whether an unlisted request's number says that it carries no data, in a scheme where numbers say so. Printers, floppies, I2C,
+/// SCSI, VFIO, frame buffers, watch queues, ATM, wireless interfaces (WEXT), raw devices and KVM have requests with such numbers and
+/// data, which may hold addresses.
 fn is_dataless(request: u32) -> bool {
-    const OLD: [u8; 13] = [
-        0x02, 0x03, 0x07, 0x12, 0x22, 0x3b, 0x46, 0x4b, 0x4c, 0x53, 0x54, 0x56, 0x89,
+    const OLD: [u8; 19] = [
+        0x02, 0x03, 0x06, 0x07, 0x12, 0x22, 0x3b, 0x46, 0x4b, 0x4c, 0x53, 0x54, 0x56, 0x57, 0x61, 0x89, 0x8b,
+        0xac, 0xae,
     ];
     let kind = (request >> 8) as u8;
     request >> 16 == 0 && kind != 0 && !OLD.contains(&kind)

@@ -247,6 +247,28 @@ pub fn shmctl(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     }
 }
 
+/// As a kernel without huge pages: there is no segment of them to be made, and one that is there has other pages.
+pub fn shmget(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
+    const SHM_HUGETLB: u32 = 0o4000;
+    let get = |flags: u32| {
+        // SAFETY: no pointers.
+        unsafe { host(libc::SYS_shmget, &[a[0].into(), a[1].into(), flags.into()]) }.map(|id| id as u32)
+    };
+    if a[2] & SHM_HUGETLB == 0 {
+        return get(a[2]);
+    }
+    let create = libc::IPC_CREAT as u32;
+    let is_new = a[0] == libc::IPC_PRIVATE as u32;
+    match if is_new {
+        Err(Errno::ENOENT)
+    } else {
+        get(a[2] & !SHM_HUGETLB & !create)
+    } {
+        Err(Errno::ENOENT) if is_new || a[2] & create != 0 => Err(Errno::EINVAL),
+        other => other,
+    }
+}
+
 pub fn shmat(_ctx: &mut SyscallContext<'_>, a: &[u32; 6]) -> SysResult {
     space().map_shm(a[0] as i32, a[1], a[2] as i32).map_err(Errno)
 }

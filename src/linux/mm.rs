@@ -1,9 +1,11 @@
 //! Memory mapping calls, over `mem::space()`.
 
-use super::call::SyscallContext;
+use std::ffi::CString;
+
+use super::call::{SyscallContext, host};
 use super::errno::{Errno, SysResult};
 use super::{guest, ptrace, raw};
-use crate::mem::{MapRequest, PAGE_SIZE, Prot, space};
+use crate::mem::{GuestAddr, MapRequest, PAGE_SIZE, Prot, space};
 
 const PAGE_MASK: u32 = PAGE_SIZE - 1;
 /// Protection bits that name no page permission on ARM: PROT_SEM, and PROT_GROWSDOWN and PROT_GROWSUP of mprotect.
@@ -57,6 +59,22 @@ pub fn sys_mmap(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     map(addr, len, bits, flags, fd, offset.into())
+}
+
+/// As a kernel without huge pages: mappings of files of them have other bounds than those that are asked for.
+pub fn sys_memfd_create(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {
+    if args[1] & libc::MFD_HUGETLB != 0 {
+        // MFD_CLOEXEC to MFD_EXEC, and the size of a page.
+        const KNOWN: u32 = 0x1f | 0x3f << 26;
+        let known = args[1] & !KNOWN == 0;
+        return Err(if known { Errno::ENOSYS } else { Errno::EINVAL });
+    }
+    // What cannot be read is the kernel's to refuse, after the flags.
+    let name = space().read_cstr(GuestAddr(args[0]), 4096).ok();
+    let name = name.and_then(|name| CString::new(name).ok());
+    let at = name.as_ref().map_or(0, |name| name.as_ptr() as u64);
+    // SAFETY: a string of ours that ends in a NUL, or none.
+    unsafe { host(libc::SYS_memfd_create, &[at, args[1].into()]) }.map(|fd| fd as u32)
 }
 
 pub fn sys_munmap(_ctx: &mut SyscallContext<'_>, args: &[u32; 6]) -> SysResult {

@@ -155,6 +155,9 @@ fn times_to_32(level: i32, kind: i32, data: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// Of AF_RDS: its control messages hold addresses of 64 bits (linux/rds.h).
+const SOL_RDS: i32 = 276;
+
 /// Guest control messages to the host's: longer headers, data aligned to 8. Descriptors that the guest has not are EBADF.
 fn control_to_host(bytes: &[u8], is_hidden: impl Fn(i32) -> bool) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::with_capacity(bytes.len() * 2);
@@ -163,6 +166,9 @@ fn control_to_host(bytes: &[u8], is_hidden: impl Fn(i32) -> bool) -> Result<Vec<
         let (header, _) = Cmsghdr::read_from_prefix(rest).map_err(|_| Errno::EINVAL)?;
         let len = header.len as usize;
         if len < HEADER || len > rest.len() {
+            return Err(Errno::EINVAL);
+        }
+        if header.level == SOL_RDS {
             return Err(Errno::EINVAL);
         }
         let data = &rest[HEADER..len];

@@ -367,6 +367,8 @@ impl Space {
 
     /// shmat(2): attaches segment `id` at `addr` (0: we choose). Returns the address.
     pub fn map_shm(&self, id: i32, addr: u32, flags: i32) -> Result<u32, i32> {
+        // Attached elsewhere first: as long as it is, `id` is this segment's, and the size below is what will be mapped.
+        let _held = HeldSegment::new(id)?;
         // SAFETY: an all-zero shmid_ds is valid, and the call fills it.
         let size = unsafe {
             let mut info: libc::shmid_ds = std::mem::zeroed();
@@ -445,5 +447,28 @@ impl Space {
             self.changed(start..start + count);
         }
         Ok(())
+    }
+}
+
+/// A shared memory segment, attached outside of the window.
+struct HeldSegment(*mut libc::c_void);
+
+impl HeldSegment {
+    fn new(id: i32) -> Result<HeldSegment, i32> {
+        // SAFETY: the kernel chooses an address where nothing is.
+        let at = unsafe { libc::shmat(id, std::ptr::null(), libc::SHM_RDONLY) };
+        if at as isize == -1 {
+            return Err(std::io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EINVAL));
+        }
+        Ok(HeldSegment(at))
+    }
+}
+
+impl Drop for HeldSegment {
+    fn drop(&mut self) {
+        // SAFETY: the attachment is this value's own.
+        unsafe { libc::shmdt(self.0) };
     }
 }
